@@ -1,0 +1,1 @@
+//! Splitmem's memory component in RustHDL.

@@ -1,0 +1,1 @@
+//! Splitmem's host driver.

@@ -1,0 +1,1 @@
+//! Splitmem's Verilated memory component, DRAM timing and latency tests.
