@@ -1,1 +1,3 @@
 //! Splitmem's Verilated memory component, DRAM timing and latency tests.
+
+pub mod dram;
