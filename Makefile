@@ -1,0 +1,81 @@
+# Splitmem. `make` alone says what there is.
+
+# One profile for everything, so that nothing is compiled twice; tests drive millions of cycles
+# and want it optimised anyway.
+PROFILE := --release
+# In CI the lock file must be right; at a desk cargo may bring it up to date.
+LOCKED := $(if $(CI),--locked)
+CARGO := cargo
+
+export SPLITMEM_TOOLS := $(abspath $(or $(SPLITMEM_TOOLS),.tools))
+
+# The real text that `make run` counts. Every Debian machine has it (package base-files).
+TEXT ?= /usr/share/common-licenses/GPL-3
+REPORT ?= report
+
+SETUP := scripts/setup.sh
+SPLITMEM := $(CARGO) run -q $(LOCKED) $(PROFILE) -p splitmem --
+MDBOOK := $(SPLITMEM_TOOLS)/bin/mdbook
+
+.DEFAULT_GOAL := help
+.PHONY: help run test soak fmax prove lint docs bench hygiene setup clean
+# One after the other also under -j: cargo uses all cores by itself.
+.NOTPARALLEL:
+
+help: ## this text
+	@echo 'Splitmem: memory as a component, its page tables, TLB and page faults in hardware.'
+	@echo
+	@echo 'Start with "make run": it installs what is missing, builds the component, simulates it'
+	@echo 'cycle by cycle under a real program, checks the answer and measures the latencies.'
+	@echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo 'Variables: SPLITMEM_TOOLS=DIR  where tools are installed (now $(SPLITMEM_TOOLS))'
+	@echo '           TEXT=FILE           the text that "make run" counts (now $(TEXT))'
+	@echo '           REPORT=DIR          where "make run" leaves its report (now $(REPORT))'
+	@echo 'All that the program can do: cargo run --release -p splitmem -- --help'
+
+setup: ## install what building and simulating need
+	@$(SETUP) sim
+
+run: setup ## count the words of a real text on the simulated component, then measure it
+	$(SPLITMEM) sim wordcount $(TEXT) --report $(REPORT)
+	$(SPLITMEM) latency --report $(REPORT)
+	@echo
+	@echo 'The report, to open in a browser: $(REPORT)'
+
+# The quick checks first: a misformatted line should not cost a build to find.
+test: hygiene setup ## everything CI checks: format, lints, tests, proofs, docs
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy $(LOCKED) $(PROFILE) --workspace --all-targets -- -D warnings
+	$(CARGO) test $(LOCKED) $(PROFILE) --workspace
+	@$(MAKE) --no-print-directory lint prove docs
+
+lint: ## check the emitted Verilog with Verilator and Yosys
+	@$(SETUP) sim prove
+	@if [ -x hdl/lint.sh ]; then hdl/lint.sh; fi
+
+prove: ## prove the emitted Verilog's promises by k-induction
+	@$(SETUP) prove
+	@if [ -x hdl/formal/prove.sh ]; then hdl/formal/prove.sh; fi
+
+soak: setup ## ten million random requests, hardware against golden model
+	$(SPLITMEM) soak
+
+bench: setup ## measure the simulated component and print the figures
+	$(SPLITMEM) latency
+
+fmax: ## place and route for ECP5 and print the clock it reaches
+	@$(SETUP) sim synth
+	$(SPLITMEM) fmax
+
+docs: ## build the documentation into site/, links checked
+	@$(SETUP) docs
+	scripts/docs.sh
+
+hygiene: ## check scripts, file sizes and notices
+	@scripts/hygiene.sh
+
+clean: ## delete what was built; tools stay (they are in SPLITMEM_TOOLS)
+	$(CARGO) clean
+	rm -rf $(REPORT)

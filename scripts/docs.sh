@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Builds the documentation into site/ and checks every link in it, and those of the README.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+tools=${SPLITMEM_TOOLS:-.tools}
+
+"$tools/bin/mdbook" build docs
+"$tools/venv/bin/python" scripts/linkcheck.py site README.md

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Keeps the repository tidy: scripts parse and can be executed, no file is too large to clone.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+limit=$((1024 * 1024))
+bad=0
+complain() {
+    printf 'hygiene: %s\n' "$*" >&2
+    bad=1
+}
+
+# Files that git has, or would have after the next 'git add -A', and that are still there.
+while IFS= read -r -d '' file; do
+    [ -f "$file" ] && [ ! -L "$file" ] || continue
+
+    size=$(stat -c %s "$file")
+    case $file in
+        bitstreams/*) ;;
+        *) [ "$size" -le "$limit" ] || complain "$file: $size bytes; 1 MiB is the most outside bitstreams/" ;;
+    esac
+
+    line=
+    IFS= read -r line 2>/dev/null <"$file" || true
+    case $line in
+        '#!'*bash* | '#!'*/sh*)
+            bash -n "$file" || complain "$file: does not parse"
+            [ -x "$file" ] || complain "$file: is a script and not executable"
+            ;;
+    esac
+done < <(git ls-files -z --cached --others --exclude-standard)
+
+[ "$bad" -eq 0 ] || exit 1
+echo 'hygiene: scripts parse, no file is too large'
