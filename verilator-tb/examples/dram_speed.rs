@@ -25,6 +25,9 @@ fn main() {
 
 fn report(name: &str, pattern: &str, mut memory: impl LineMemory, next: fn(u64) -> u64) {
     let data = [0x5a; 64];
+    for line in 0..LINES {
+        memory.store_mut().write_line(line, &data);
+    }
     let start = Instant::now();
     let mut commands = 0;
     for _ in 0..CLOCKS {

@@ -1,19 +1,13 @@
-//! The contents of a memory, sparse: host memory is used only for pages that were written.
+//! The contents of a memory, sparse: host memory is used only where lines were written.
 
 use super::LINE_BYTES;
 use std::collections::HashSet;
 
-const PAGE_LINES: usize = 64;
-const CHUNK_PAGES: usize = 512;
-const CHUNK_LINES: u64 = (PAGE_LINES * CHUNK_PAGES) as u64;
+/// Lines in a chunk: 64 MiB, above the size from which the C library always maps fresh pages, so
+/// that a new chunk of zeros costs address space only and the kernel adds the pages one by one.
+const CHUNK_LINES: u64 = 1 << 20;
 
-/// Aligned so that a line never straddles two of the host's cache lines.
-#[derive(Clone, Copy)]
-#[repr(align(64))]
-struct Line([u8; LINE_BYTES]);
-
-type Page = [Line; PAGE_LINES];
-type Chunk = [Option<Box<Page>>; CHUNK_PAGES];
+type Line = [u8; LINE_BYTES];
 
 /// What a line holds before its first write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +22,18 @@ pub enum Fill {
 }
 
 impl Fill {
-    fn line(self, line: u64) -> [u8; LINE_BYTES] {
+    /// Turns a line's difference into its contents, and back.
+    #[inline]
+    fn apply(self, line: u64, mut data: Line) -> Line {
+        if self != Fill::Zero {
+            for (byte, fill) in data.iter_mut().zip(self.line(line)) {
+                *byte ^= fill;
+            }
+        }
+        data
+    }
+
+    fn line(self, line: u64) -> Line {
         match self {
             Fill::Zero => [0; LINE_BYTES],
             Fill::Byte(byte) => [byte; LINE_BYTES],
@@ -53,38 +58,68 @@ fn splitmix64(x: u64) -> u64 {
 
 /// Sparse storage of 64-byte lines with poison per line.
 ///
-/// Lines are numbered from 0; line `n` holds the bytes from address `64 n`. Pages of 4 KiB are
-/// allocated on the first write that changes them.
+/// Lines are numbered from 0; line `n` holds the bytes from address `64 n`.
+///
+/// Stored is every line's difference (exclusive or) from what it is filled with, so that memory
+/// nobody wrote is zero pages, which the kernel provides only when they are written.
 pub struct LineStore {
-    chunks: Vec<Option<Box<Chunk>>>,
+    chunks: Vec<Chunk>,
     lines: u64,
     fill: Fill,
     poisoned: HashSet<u64>,
-    pages: usize,
+}
+
+/// Differences of [`CHUNK_LINES`] lines, or none while all are zero.
+#[derive(Default)]
+struct Chunk {
+    bytes: Vec<u8>,
+    /// Where line 0 starts in `bytes`: aligned, so that no line straddles two of the host's cache
+    /// lines.
+    start: usize,
+}
+
+impl Chunk {
+    #[inline]
+    fn line(&self, index: usize) -> Option<&Line> {
+        self.bytes
+            .get(self.start + index * LINE_BYTES..)?
+            .first_chunk()
+    }
+
+    #[inline]
+    fn line_mut(&mut self, index: usize) -> &mut Line {
+        if self.bytes.is_empty() {
+            self.allocate();
+        }
+        let from = self.start + index * LINE_BYTES;
+        (&mut self.bytes[from..from + LINE_BYTES])
+            .try_into()
+            .unwrap_or_else(|_| unreachable!())
+    }
+
+    #[cold]
+    fn allocate(&mut self) {
+        self.bytes = vec![0; (CHUNK_LINES as usize + 1) * LINE_BYTES];
+        self.start = self.bytes.as_ptr().align_offset(LINE_BYTES);
+    }
 }
 
 impl LineStore {
     /// A store of `lines` lines (64 bytes each) that all hold `fill`.
     pub fn new(lines: u64, fill: Fill) -> Self {
         let mut chunks = Vec::new();
-        chunks.resize_with(lines.div_ceil(CHUNK_LINES) as usize, || None);
+        chunks.resize_with(lines.div_ceil(CHUNK_LINES) as usize, Chunk::default);
         Self {
             chunks,
             lines,
             fill,
             poisoned: HashSet::new(),
-            pages: 0,
         }
     }
 
     /// Size in lines.
     pub fn lines(&self) -> u64 {
         self.lines
-    }
-
-    /// 4 KiB pages that take up host memory.
-    pub fn allocated_pages(&self) -> usize {
-        self.pages
     }
 
     /// The 64 bytes of a line, poisoned or not.
@@ -94,8 +129,8 @@ impl LineStore {
     /// holds for every method that takes a line or an address.
     #[inline]
     pub fn read_line(&self, line: u64) -> [u8; LINE_BYTES] {
-        match self.get(line) {
-            Some(stored) => stored.0,
+        match self.difference(line) {
+            Some(difference) => self.fill.apply(line, *difference),
             None => self.fill.line(line),
         }
     }
@@ -104,11 +139,8 @@ impl LineStore {
     #[inline]
     pub fn write_line(&mut self, line: u64, data: &[u8; LINE_BYTES]) {
         self.clear_poison(line);
-        if self.get(line).is_none() && *data == self.fill.line(line) {
-            // Clearing memory that is clear costs no host memory.
-            return;
-        }
-        self.get_mut(line).0 = *data;
+        let difference = self.fill.apply(line, *data);
+        self.set_difference(line, difference);
     }
 
     /// Replaces the bytes of a line whose mask bit (bit `i` for byte `i`) is set. Writing all 64
@@ -118,11 +150,10 @@ impl LineStore {
         if mask == !0 {
             return self.write_line(line, data);
         }
-        let merged = merge(&self.read_line(line), data, mask);
-        if self.get(line).is_none() && merged == self.fill.line(line) {
-            return;
-        }
-        self.get_mut(line).0 = merged;
+        let new = self.fill.apply(line, *data);
+        let old = self.difference(line).unwrap_or(&[0; LINE_BYTES]);
+        let difference = merge(old, &new, mask);
+        self.set_difference(line, difference);
     }
 
     /// Copies bytes from address `address` on, across lines.
@@ -183,48 +214,23 @@ impl LineStore {
     }
 
     #[inline]
-    fn get(&self, line: u64) -> Option<&Line> {
+    fn difference(&self, line: u64) -> Option<&Line> {
         self.check(line);
-        let (chunk, page, index) = split(line);
-        let page = self.chunks[chunk].as_ref()?[page].as_ref()?;
-        Some(&page[index])
+        self.chunks[(line / CHUNK_LINES) as usize].line((line % CHUNK_LINES) as usize)
     }
 
     #[inline]
-    fn get_mut(&mut self, line: u64) -> &mut Line {
+    fn set_difference(&mut self, line: u64, difference: Line) {
+        // Clearing memory that is clear already costs no host memory.
+        if difference == [0; LINE_BYTES]
+            && *self.difference(line).unwrap_or(&difference) == difference
+        {
+            return;
+        }
         self.check(line);
-        let (chunk, page, index) = split(line);
-        let fill = self.fill;
-        let slot = &mut self.chunks[chunk].get_or_insert_with(empty_chunk)[page];
-        let page = match slot {
-            Some(page) => page,
-            None => {
-                self.pages += 1;
-                slot.insert(new_page(fill, line - index as u64))
-            }
-        };
-        &mut page[index]
+        *self.chunks[(line / CHUNK_LINES) as usize].line_mut((line % CHUNK_LINES) as usize) =
+            difference;
     }
-}
-
-#[inline]
-fn split(line: u64) -> (usize, usize, usize) {
-    (
-        (line / CHUNK_LINES) as usize,
-        (line / PAGE_LINES as u64) as usize % CHUNK_PAGES,
-        line as usize % PAGE_LINES,
-    )
-}
-
-fn empty_chunk() -> Box<Chunk> {
-    Box::new([const { None }; CHUNK_PAGES])
-}
-
-#[cold]
-fn new_page(fill: Fill, first_line: u64) -> Box<Page> {
-    Box::new(std::array::from_fn(|i| {
-        Line(fill.line(first_line + i as u64))
-    }))
 }
 
 /// `new` where the mask bit of a byte is set, else `old`.
@@ -240,7 +246,7 @@ mod tests {
 
     #[test]
     fn agrees_with_a_plain_map_on_random_masked_writes() {
-        let lines = 3 * CHUNK_LINES + 17;
+        let lines = 3 * CHUNK_LINES / 2 + 17;
         for fill in [Fill::Zero, Fill::Byte(0xee), Fill::Noise(9)] {
             let mut store = LineStore::new(lines, fill);
             let mut reference: HashMap<u64, [u8; 64]> = HashMap::new();
@@ -273,9 +279,8 @@ mod tests {
         for line in 0..4096 {
             store.write_line(line, &[0; 64]);
         }
-        assert_eq!(store.allocated_pages(), 0);
+        assert!(store.chunks[0].bytes.is_empty());
         store.write_masked(64, &[1; 64], 1 << 63);
-        assert_eq!(store.allocated_pages(), 1);
         assert_eq!(store.read_line(64)[62..], [0, 1]);
     }
 
