@@ -1,1 +1,31 @@
 //! The one definition of what Splitmem's hardware, firmware, driver and test bench share.
+//!
+//! A register, a status code or a PTE field is written once, here. The RTL takes its constants from
+//! this crate when it emits Verilog, the firmware and the driver compile against it, and the
+//! register reference and the CMSIS-SVD file are printed from it ([`emit`], feature `std`).
+//!
+//! | module | what it defines |
+//! | --- | --- |
+//! | [`geometry`] | lines, pages, vRegions, address widths |
+//! | [`pte`] | the 16-byte page-table entry and the 64-byte bucket |
+//! | [`hash`] | which bucket a page lives in |
+//! | [`request`] | the native request and its answer |
+//! | [`dram`] | the tag space of the DRAM port |
+//! | [`bus`] | how software reaches the registers |
+//! | [`regs`] | the register map, with access rights per side |
+//! | [`event`] | entries of the event log |
+//! | [`mailbox`] | commands and replies of the memory monitor |
+//! | [`config`] | the parameters of the emitted hardware |
+#![cfg_attr(not(any(feature = "std", test)), no_std)]
+#![forbid(unsafe_code)]
+
+pub mod bus;
+pub mod config;
+pub mod dram;
+pub mod event;
+pub mod geometry;
+pub mod hash;
+pub mod mailbox;
+pub mod pte;
+pub mod regs;
+pub mod request;

@@ -1,1 +1,3 @@
-//! Splitmem's host driver.
+//! Splitmem's host driver: transports, virtual cache, ExCache.
+
+pub mod transport;
