@@ -1,0 +1,166 @@
+//! Memories and constants that RustHDL's widgets do not offer.
+//!
+//! Depths are run-time values: one RustHDL source gives components of every size. Address ports are
+//! as wide as the widest component needs; a memory uses as many low address bits as its depth has.
+
+use rust_hdl::prelude::*;
+use splitmem_abi::hash;
+
+/// Bits that index `depth` entries.
+pub const fn index_bits(depth: usize) -> usize {
+    depth.trailing_zeros() as usize
+}
+
+fn ram_verilog(width: usize, depth: usize, ports: &str) -> Verilog {
+    Verilog::Custom(format!("reg [{}:0] mem [0:{}];\n{ports}", width - 1, depth - 1))
+}
+
+/// The slice of an address port that a memory of `depth` entries uses.
+fn index(port: &str, depth: usize) -> String {
+    match index_bits(depth) {
+        0 => "0".into(),
+        bits => format!("{port}[{}:0]", bits - 1),
+    }
+}
+
+/// Block RAM: one write port, one read port whose data come one cycle after the address. A read of
+/// the entry being written gives the old value.
+#[derive(LogicBlock)]
+pub struct BlockRam<D: Synth, const A: usize> {
+    pub clock: Signal<In, Clock>,
+    pub read_address: Signal<In, Bits<A>>,
+    pub read_data: Signal<Out, D>,
+    pub write_address: Signal<In, Bits<A>>,
+    pub write_data: Signal<In, D>,
+    pub write_enable: Signal<In, Bit>,
+    _mem: Vec<D>,
+}
+
+impl<D: Synth, const A: usize> BlockRam<D, A> {
+    pub fn new(depth: usize) -> Self {
+        assert!(depth.is_power_of_two() && index_bits(depth) <= A);
+        Self {
+            clock: Default::default(),
+            read_address: Default::default(),
+            read_data: Default::default(),
+            write_address: Default::default(),
+            write_data: Default::default(),
+            write_enable: Default::default(),
+            _mem: vec![D::default(); depth],
+        }
+    }
+}
+
+impl<D: Synth, const A: usize> Logic for BlockRam<D, A> {
+    fn update(&mut self) {
+        if self.clock.pos_edge() {
+            let mask = self._mem.len() - 1;
+            self.read_data.next = self._mem[self.read_address.val().index() & mask];
+            if self.write_enable.val() {
+                self._mem[self.write_address.val().index() & mask] = self.write_data.val();
+            }
+        }
+    }
+
+    fn connect(&mut self) {
+        self.read_data.connect();
+    }
+
+    fn hdl(&self) -> Verilog {
+        let depth = self._mem.len();
+        ram_verilog(
+            D::BITS,
+            depth,
+            &format!(
+                "always @(posedge clock) begin\n  read_data <= mem[{}];\n  \
+                 if (write_enable) mem[{}] <= write_data;\nend\n",
+                index("read_address", depth),
+                index("write_address", depth)
+            ),
+        )
+    }
+}
+
+/// Distributed RAM: one write port, one read port whose data come in the same cycle.
+#[derive(LogicBlock)]
+pub struct LutRam<D: Synth, const A: usize> {
+    pub clock: Signal<In, Clock>,
+    pub read_address: Signal<In, Bits<A>>,
+    pub read_data: Signal<Out, D>,
+    pub write_address: Signal<In, Bits<A>>,
+    pub write_data: Signal<In, D>,
+    pub write_enable: Signal<In, Bit>,
+    _mem: Vec<D>,
+}
+
+impl<D: Synth, const A: usize> LutRam<D, A> {
+    pub fn new(depth: usize) -> Self {
+        assert!(depth.is_power_of_two() && index_bits(depth) <= A);
+        Self {
+            clock: Default::default(),
+            read_address: Default::default(),
+            read_data: Default::default(),
+            write_address: Default::default(),
+            write_data: Default::default(),
+            write_enable: Default::default(),
+            _mem: vec![D::default(); depth],
+        }
+    }
+}
+
+impl<D: Synth, const A: usize> Logic for LutRam<D, A> {
+    fn update(&mut self) {
+        let mask = self._mem.len() - 1;
+        if self.clock.pos_edge() && self.write_enable.val() {
+            self._mem[self.write_address.val().index() & mask] = self.write_data.val();
+        }
+        self.read_data.next = self._mem[self.read_address.val().index() & mask];
+    }
+
+    fn connect(&mut self) {
+        self.read_data.connect();
+    }
+
+    fn hdl(&self) -> Verilog {
+        let depth = self._mem.len();
+        ram_verilog(
+            D::BITS,
+            depth,
+            &format!(
+                "always @(*) read_data = mem[{}];\n\
+                 always @(posedge clock) if (write_enable) mem[{}] <= write_data;\n",
+                index("read_address", depth),
+                index("write_address", depth)
+            ),
+        )
+    }
+}
+
+/// The region hash of `abi::hash`, combinational: 24 parities of the 34 bits `{vregion, pid}`.
+#[derive(LogicBlock, Default)]
+pub struct RegionHash {
+    pub pid: Signal<In, Bits<16>>,
+    pub vregion: Signal<In, Bits<18>>,
+    pub hash: Signal<Out, Bits<24>>,
+}
+
+impl Logic for RegionHash {
+    fn update(&mut self) {
+        let pid = self.pid.val().index() as u16;
+        let vregion = self.vregion.val().index() as u32;
+        self.hash.next = (hash::region_hash(pid, vregion) as u64).into();
+    }
+
+    fn connect(&mut self) {
+        self.hash.connect();
+    }
+
+    fn hdl(&self) -> Verilog {
+        let rows: String = hash::ROWS
+            .iter()
+            .enumerate()
+            .map(|(k, row)| format!("  hash[{k}] = ^({{vregion, pid}} & 34'h{row:09x});\n"))
+            .collect();
+        Verilog::Custom(format!("always @(*) begin\n{rows}end\n"))
+    }
+}
