@@ -1,17 +1,37 @@
 //! `splitmem`: simulate, drive and measure memory as a component.
 
-use clap::{Parser, Subcommand};
+use std::process::ExitCode;
 
+use clap::{Parser, Subcommand};
+use splitmem_cli::error::CliError;
+
+/// Memory as a component: simulate, drive and measure it.
+///
+/// The memory component owns DRAM, page tables, TLB and page faults; the host keeps virtual
+/// addresses and caches. This program runs real work on a simulated component and measures it.
 #[derive(Parser)]
-#[command(name = "splitmem", version, about, long_about = None)]
+#[command(name = "splitmem", version, about, after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 1 failed (the message says what to do), 2 wrong usage, 130 stopped by Ctrl-C.
+Every command explains itself with examples: splitmem COMMAND --help";
+
 #[derive(Subcommand)]
 enum Command {}
 
-fn main() {
-    match Cli::parse().command {}
+impl Command {
+    fn run(self) -> Result<(), CliError> {
+        match self {}
+    }
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().command.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => error.report(),
+    }
 }

@@ -1,0 +1,2 @@
+//! The commands: each file holds one command's arguments (clap derive) and a `run` that returns a
+//! [`crate::error::CliError`].

@@ -1,0 +1,18 @@
+//! What the `splitmem` program is made of.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`cmd`] | the commands, one file each |
+//! | [`error`] | why a command failed, and the exit code that says so |
+//! | [`facts`] | what a command found out: a table for people, one flat object for programs |
+//! | [`interrupt`] | Ctrl-C as a flag that long work looks at |
+//! | [`progress`] | a progress bar for what takes longer than two seconds |
+//! | [`size`] | sizes as people write them: `64KiB`, `1GiB`, `25%` |
+#![forbid(unsafe_code)]
+
+pub mod cmd;
+pub mod error;
+pub mod facts;
+pub mod interrupt;
+pub mod progress;
+pub mod size;
