@@ -6,3 +6,6 @@ tools=${SPLITMEM_TOOLS:-.tools}
 
 "$tools/bin/mdbook" build docs
 "$tools/venv/bin/python" scripts/linkcheck.py site README.md
+
+# The documentation in the source: a link to an item that is gone is an error there too.
+RUSTDOCFLAGS="-D warnings" cargo doc --quiet --release --workspace --no-deps ${CI:+--locked}

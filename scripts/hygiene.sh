@@ -10,6 +10,15 @@ complain() {
     bad=1
 }
 
+if [ ! -e .git ]; then
+    echo 'hygiene: not a git checkout, nothing to look at'
+    exit 0
+fi
+files=$(mktemp)
+trap 'rm -f "$files"' EXIT
+# Into a file first: a git that fails must stop us, and in a pipe it would look like no files.
+git ls-files -z --cached --others --exclude-standard >"$files"
+
 # Files that git has, or would have after the next 'git add -A', and that are still there.
 while IFS= read -r -d '' file; do
     [ -f "$file" ] && [ ! -L "$file" ] || continue
@@ -28,7 +37,7 @@ while IFS= read -r -d '' file; do
             [ -x "$file" ] || complain "$file: is a script and not executable"
             ;;
     esac
-done < <(git ls-files -z --cached --others --exclude-standard)
+done <"$files"
 
 [ "$bad" -eq 0 ] || exit 1
 echo 'hygiene: scripts parse, no file is too large'

@@ -144,8 +144,8 @@ need_packages() {
     say "installing Debian packages: ${missing[*]}"
     export DEBIAN_FRONTEND=noninteractive
     # A broken list of somebody else's must not stop us: what counts is the install below.
-    apt-get -qq update || say "apt-get update complained; trying to install all the same"
-    apt-get -qq install -y --no-install-recommends "${missing[@]}" </dev/null >"$tools/apt.log" 2>&1 || {
+    apt-get -qq update >"$tools/apt.log" 2>&1 || say "apt-get update complained; trying to install all the same"
+    apt-get -qq install -y --no-install-recommends "${missing[@]}" </dev/null >>"$tools/apt.log" 2>&1 || {
         tail -n 15 "$tools/apt.log" >&2
         die "apt-get could not install: ${missing[*]}" \
             "Is there a network, and a Debian mirror in apt's sources? The whole log: $tools/apt.log"
@@ -174,8 +174,8 @@ install_pinned() {
         --only-binary :all: --require-hashes -r "$pins/$group.txt" >"$tools/pip.log" 2>&1 || {
         tail -n 15 "$tools/pip.log" >&2
         die "pip could not install the tools of '$group' (the whole log: $tools/pip.log)." \
-            "Without a network, give pip the files: PIP_NO_INDEX=1 PIP_FIND_LINKS=FOLDER $0 $group" \
-            "(the page 'Work offline' in docs/ says how to fill that folder)."
+            "If there is no network, give pip the files: PIP_NO_INDEX=1 PIP_FIND_LINKS=FOLDER $0 $group" \
+            "(docs/src/how-to/offline.md says how to fill that folder)."
     }
 }
 
