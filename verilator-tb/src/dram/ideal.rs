@@ -1,6 +1,6 @@
 //! A memory with one fixed latency and no other limit than one command a clock.
 
-use super::{DramStats, LineCommand, LineMemory, LineReply, LineStore, LINE_BYTES};
+use super::{DramStats, LineCommand, LineMemory, LineReply, LineStore};
 use std::collections::VecDeque;
 
 /// Replies that may wait to be taken before the memory stops accepting commands.
@@ -35,34 +35,6 @@ impl IdealMemory {
     }
 }
 
-/// Carries a command out on the store and makes its reply.
-pub(super) fn perform(
-    store: &mut LineStore,
-    stats: &mut DramStats,
-    command: &LineCommand,
-) -> LineReply {
-    if command.write {
-        stats.writes += 1;
-    } else {
-        stats.reads += 1;
-    }
-    let mut reply = LineReply {
-        tag: command.tag,
-        data: [0; LINE_BYTES],
-        poison: false,
-    };
-    if command.line >= store.lines() {
-        stats.out_of_range += 1;
-        reply.poison = true;
-    } else if command.write {
-        store.write_masked(command.line, &command.data, command.mask);
-    } else {
-        reply.data = store.read_line(command.line);
-        reply.poison = store.is_poisoned(command.line);
-    }
-    reply
-}
-
 impl LineMemory for IdealMemory {
     #[inline]
     fn can_accept(&self, _write: bool) -> bool {
@@ -76,11 +48,15 @@ impl LineMemory for IdealMemory {
             "a command was pushed while the memory accepted none"
         );
         self.accepted_this_clock = true;
-        let reply = perform(&mut self.store, &mut self.stats, &command);
-        if !command.write {
+        self.stats.out_of_range += u64::from(command.line >= self.store.lines());
+        if command.write {
+            self.stats.writes += 1;
+        } else {
+            self.stats.reads += 1;
             self.stats.read_latency.record(self.latency);
         }
         self.stats.data_clocks += 1;
+        let reply = command.perform(&mut self.store);
         self.in_flight.push_back((self.now + self.latency, reply));
     }
 

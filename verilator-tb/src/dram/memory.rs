@@ -20,6 +20,28 @@ pub struct LineCommand {
     pub data: [u8; LINE_BYTES],
 }
 
+impl LineCommand {
+    /// Carries the command out on `store` and makes its reply. Beyond the end of the store
+    /// nothing is written, and the reply is poison.
+    #[inline]
+    pub fn perform(&self, store: &mut LineStore) -> LineReply {
+        let mut reply = LineReply {
+            tag: self.tag,
+            data: [0; LINE_BYTES],
+            poison: false,
+        };
+        if self.line >= store.lines() {
+            reply.poison = true;
+        } else if self.write {
+            store.write_masked(self.line, &self.data, self.mask);
+        } else {
+            reply.data = store.read_line(self.line);
+            reply.poison = store.is_poisoned(self.line);
+        }
+        reply
+    }
+}
+
 /// The answer to one [`LineCommand`]. Every command, read or write, gets exactly one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LineReply {

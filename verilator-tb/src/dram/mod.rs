@@ -26,12 +26,25 @@
 //! of [`LineMemory::push`], and the timing model only decides when its reply comes back. So two
 //! commands on one line always keep their order, whatever the scheduler does.
 
+mod config;
+mod controller;
+mod device;
 mod ideal;
+mod mapping;
 mod memory;
+mod queue;
+mod replay;
 mod stats;
 mod store;
+mod timed;
 
+pub use config::{ConfigError, ControllerConfig, DramConfig, Geometry, Preset, Timing};
+pub use controller::{Controller, Done, Request};
+pub use device::{DramCommand, IssuedCommand};
 pub use ideal::IdealMemory;
+pub use mapping::{AddressMapping, Location, MappingError};
 pub use memory::{LineCommand, LineMemory, LineReply, LINE_BYTES};
+pub use replay::{replay, Access, Load, ReplayError, ReplayReport};
 pub use stats::{DramStats, LatencyHistogram};
 pub use store::{Fill, LineStore};
+pub use timed::TimedDram;
