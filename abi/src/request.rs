@@ -53,6 +53,13 @@ impl Op {
     pub const fn is_atomic(self) -> bool {
         matches!(self, Self::FetchAdd | Self::CompareSwap)
     }
+
+    /// Whether `va` is aligned as the op needs it (to a line, an atomic to 8 bytes) and within 48
+    /// bits.
+    pub const fn takes(self, va: u64) -> bool {
+        let low = if self.is_atomic() { 7 } else { LINE_BYTES as u64 - 1 };
+        va & low == 0 && va < crate::geometry::VA_END
+    }
 }
 
 /// How a request ended. Three bits on the port.
@@ -144,8 +151,7 @@ impl Request {
 
     /// Whether `va` is aligned as the op needs it and within 48 bits.
     pub const fn is_aligned(&self) -> bool {
-        let low = if self.op.is_atomic() { 7 } else { LINE_BYTES as u64 - 1 };
-        self.va & low == 0 && self.va < crate::geometry::VA_END
+        self.op.takes(self.va)
     }
 }
 
