@@ -8,6 +8,7 @@
 //! | [`interrupt`] | Ctrl-C as a flag that long work looks at |
 //! | [`progress`] | a progress bar for what takes longer than two seconds |
 //! | [`size`] | sizes as people write them: `64KiB`, `1GiB`, `25%` |
+//! | [`trace`] | memory traces of programs, read as a stream |
 #![forbid(unsafe_code)]
 
 pub mod cmd;
@@ -16,3 +17,4 @@ pub mod facts;
 pub mod interrupt;
 pub mod progress;
 pub mod size;
+pub mod trace;
