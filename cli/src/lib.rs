@@ -9,6 +9,7 @@
 //! | [`progress`] | a progress bar for what takes longer than two seconds |
 //! | [`size`] | sizes as people write them: `64KiB`, `1GiB`, `25%` |
 //! | [`trace`] | memory traces of programs, read as a stream |
+//! | [`workload`] | real programs whose data lives in component memory |
 #![forbid(unsafe_code)]
 
 pub mod cmd;
@@ -18,3 +19,4 @@ pub mod interrupt;
 pub mod progress;
 pub mod size;
 pub mod trace;
+pub mod workload;
