@@ -209,13 +209,7 @@ pub struct ControllerConfig {
 impl Default for ControllerConfig {
     /// 32 + 32 entries, drained from 26 down to 6 (four fifths, one fifth), age cap 4096 clocks.
     fn default() -> Self {
-        Self {
-            read_queue: 32,
-            write_queue: 32,
-            write_high: 26,
-            write_low: 6,
-            age_cap: 4096,
-        }
+        Self { read_queue: 32, write_queue: 32, write_high: 26, write_low: 6, age_cap: 4096 }
     }
 }
 
@@ -294,22 +288,12 @@ impl Preset {
         let (device, geometry, timing) = match self {
             Preset::Ddr4_2400 => (
                 "DDR4-2400T (17-17-17) 8Gb x8, one 64-bit rank of 8 devices",
-                Geometry {
-                    bank_groups: 4,
-                    banks_per_group: 4,
-                    rows: 1 << 16,
-                    columns: 1 << 10,
-                },
+                Geometry { bank_groups: 4, banks_per_group: 4, rows: 1 << 16, columns: 1 << 10 },
                 ddr4_2400t(),
             ),
             Preset::Ddr3_1600 => (
                 "DDR3-1600K (11-11-11) 8Gb x16, one 64-bit rank of 4 devices",
-                Geometry {
-                    bank_groups: 1,
-                    banks_per_group: 8,
-                    rows: 1 << 16,
-                    columns: 1 << 10,
-                },
+                Geometry { bank_groups: 1, banks_per_group: 8, rows: 1 << 16, columns: 1 << 10 },
                 ddr3_1600k(),
             ),
         };
@@ -468,16 +452,10 @@ mod tests {
     fn what_cannot_be_built_is_refused() {
         let mut config = Preset::Ddr4_2400.config();
         config.controller.write_low = config.controller.write_high;
-        assert!(matches!(
-            config.check(),
-            Err(ConfigError::Watermarks { .. })
-        ));
+        assert!(matches!(config.check(), Err(ConfigError::Watermarks { .. })));
         let mut config = Preset::Ddr4_2400.config();
         config.controller.read_queue = 65;
-        assert!(matches!(
-            config.check(),
-            Err(ConfigError::QueueDepth { .. })
-        ));
+        assert!(matches!(config.check(), Err(ConfigError::QueueDepth { .. })));
         let mut config = Preset::Ddr4_2400.config();
         config.geometry.banks_per_group = 8;
         assert!(matches!(config.check(), Err(ConfigError::Geometry { .. })));

@@ -46,12 +46,11 @@ pub struct Done {
     pub clock: u64,
 }
 
-/// What a bank needs next.
-#[derive(Clone, Copy)]
-enum Step {
-    Access,
-    Activate,
-    Precharge,
+/// The older of `best` and the oldest of the entries in `mask`, which is not empty.
+#[inline]
+fn older(best: Option<usize>, mask: u64) -> Option<usize> {
+    let index = mask.trailing_zeros() as usize;
+    Some(best.map_or(index, |best| best.min(index)))
 }
 
 /// A controller and its rank, in memory clocks. It carries no data: see
@@ -175,10 +174,7 @@ impl Controller {
         };
         self.accepted += 1;
         let hit = self.device.open_row(bank) == Some(place.row);
-        let done = Done {
-            id: request.id,
-            clock: self.now + 1,
-        };
+        let done = Done { id: request.id, clock: self.now + 1 };
         if request.write {
             self.stats.writes += 1;
             for index in bits(self.reads.same_line(bank, request.line)) {
@@ -254,63 +250,98 @@ impl Controller {
         let Some(write) = self.choose_queue() else {
             return self.refresh_due;
         };
-        let queue = if write { &self.writes } else { &self.reads };
-        let aged = queue
-            .oldest_arrival()
-            .is_some_and(|arrival| self.is_aged(arrival))
-            && queue.issuable(queue.entry(0).bank as usize) & 1 == 1;
         let mut wake = self.next_ageing().min(self.refresh_due);
-        let mut access = usize::MAX;
-        let mut row_command = (usize::MAX, Step::Activate);
-        for bank in bits(u64::from(queue.banks())) {
-            let urgent = aged && queue.entry(0).bank as usize == bank;
-            let mut candidates = queue.issuable(bank);
-            let mut hits = queue.hits(bank);
-            if urgent {
-                candidates &= 1;
-                hits &= 1;
+        let mut banks = !0;
+        let queue = if write { &self.writes } else { &self.reads };
+        let (oldest, bank) = (queue.entry(0), queue.entry(0).bank as usize);
+        if self.is_aged(oldest.arrival) && queue.issuable(bank) & 1 == 1 {
+            let from = self.next_command_from(write, bank, oldest.row);
+            if from <= self.now {
+                self.issue(write, 0);
+                return self.now + 1;
             }
-            if candidates == 0 {
-                continue;
+            wake = wake.min(from);
+            // Nothing else of its bank may delay it.
+            banks = !(1 << bank);
+        }
+        let best = self
+            .best_row_hit(write, banks, &mut wake)
+            .or_else(|| self.best_row_command(write, banks, &mut wake));
+        match best {
+            Some(index) => {
+                self.issue(write, index);
+                self.now + 1
             }
-            let (candidate, step, from) = if hits != 0 {
-                let from = if write {
-                    self.device.write_from(bank)
-                } else {
-                    self.device.read_from(bank)
-                };
-                (hits, Step::Access, from)
-            } else if self.device.open_banks() >> bank & 1 == 1 {
-                (
-                    candidates,
-                    Step::Precharge,
-                    self.device.precharge_from(bank),
-                )
+            None => wake,
+        }
+    }
+
+    /// The oldest request of `banks` whose read (or write) command is legal now; if there is none,
+    /// lowers `wake` to a clock before which there is none either.
+    #[inline]
+    fn best_row_hit(&self, write: bool, banks: u32, wake: &mut u64) -> Option<usize> {
+        let queue = if write { &self.writes } else { &self.reads };
+        let banks = queue.hit_banks() & banks;
+        let any_from = self.device.any_access_from(write);
+        if banks == 0 || any_from > self.now {
+            if banks != 0 {
+                *wake = any_from.min(*wake);
+            }
+            return None;
+        }
+        let mut best = None;
+        for bank in bits(u64::from(banks)) {
+            let from = self.device.access_from(write, bank);
+            if from <= self.now {
+                best = older(best, queue.hits(bank));
             } else {
-                (candidates, Step::Activate, self.device.activate_from(bank))
-            };
-            if from > self.now {
-                wake = wake.min(from);
-                continue;
-            }
-            let index = candidate.trailing_zeros() as usize;
-            match step {
-                Step::Access => access = access.min(index),
-                _ if index < row_command.0 => row_command = (index, step),
-                _ => {}
+                *wake = from.min(*wake);
             }
         }
-        // The oldest entry has index 0, so an aged one wins among those of its own kind; it must
-        // also win against the other kind.
-        let (index, step) = if access != usize::MAX && !(aged && row_command.0 == 0) {
-            (access, Step::Access)
-        } else if row_command.0 != usize::MAX {
-            row_command
-        } else {
-            return wake;
-        };
-        self.issue(write, index, step);
-        self.now + 1
+        best
+    }
+
+    /// The oldest request of `banks` whose activate or precharge is legal now, in a bank without
+    /// row hits; `wake` as above.
+    #[inline]
+    fn best_row_command(&self, write: bool, banks: u32, wake: &mut u64) -> Option<usize> {
+        let queue = if write { &self.writes } else { &self.reads };
+        let banks = queue.waiting_banks() & !queue.hit_banks() & banks;
+        let open = self.device.open_banks();
+        let mut best = None;
+        for bank in bits(u64::from(banks & open)) {
+            let from = self.device.precharge_from(bank);
+            if from <= self.now {
+                best = older(best, queue.issuable(bank));
+            } else {
+                *wake = from.min(*wake);
+            }
+        }
+        let any_from = self.device.any_activate_from();
+        if banks & !open == 0 || any_from > self.now {
+            if banks & !open != 0 {
+                *wake = any_from.min(*wake);
+            }
+            return best;
+        }
+        for bank in bits(u64::from(banks & !open)) {
+            let from = self.device.activate_from(bank);
+            if from <= self.now {
+                best = older(best, queue.issuable(bank));
+            } else {
+                *wake = from.min(*wake);
+            }
+        }
+        best
+    }
+
+    /// When the command is legal that an access to `row` needs next.
+    fn next_command_from(&self, write: bool, bank: usize, row: u32) -> u64 {
+        match self.device.open_row(bank) {
+            Some(open) if open == row => self.device.access_from(write, bank),
+            Some(_) => self.device.precharge_from(bank),
+            None => self.device.activate_from(bank),
+        }
     }
 
     /// Which queue to serve: writes if true. None if nothing may be issued.
@@ -373,26 +404,15 @@ impl Controller {
         self.now + 1
     }
 
-    fn issue(&mut self, write: bool, index: usize, step: Step) {
-        let queue = if write {
-            &mut self.writes
-        } else {
-            &mut self.reads
-        };
+    /// Issues the command that an entry needs next.
+    fn issue(&mut self, write: bool, index: usize) {
+        let queue = if write { &mut self.writes } else { &mut self.reads };
         let entry = queue.entry_mut(index);
         let (row, number) = (entry.row, entry.bank);
         let bank = number as usize;
-        match step {
-            Step::Access => self.access(write, index),
-            Step::Activate => {
-                entry.activated = true;
-                self.stats.activates += 1;
-                self.device.activate(self.now, bank, row);
-                self.reads.row_opened(bank, row);
-                self.writes.row_opened(bank, row);
-                self.record(DramCommand::Activate { bank: number, row });
-            }
-            Step::Precharge => {
+        match self.device.open_row(bank) {
+            Some(open) if open == row => self.access(write, index),
+            Some(_) => {
                 entry.precharged = true;
                 self.stats.precharges += 1;
                 self.device.precharge(self.now, bank);
@@ -400,16 +420,20 @@ impl Controller {
                 self.writes.row_closed(bank);
                 self.record(DramCommand::Precharge { bank: number });
             }
+            None => {
+                entry.activated = true;
+                self.stats.activates += 1;
+                self.device.activate(self.now, bank, row);
+                self.reads.row_opened(bank, row);
+                self.writes.row_opened(bank, row);
+                self.record(DramCommand::Activate { bank: number, row });
+            }
         }
     }
 
     /// Issues the read or write command of an entry, which leaves its queue.
     fn access(&mut self, write: bool, index: usize) {
-        let queue = if write {
-            &mut self.writes
-        } else {
-            &mut self.reads
-        };
+        let queue = if write { &mut self.writes } else { &mut self.reads };
         let entry = queue.remove(index);
         let bank = entry.bank as usize;
         match (entry.activated, entry.precharged) {
@@ -421,21 +445,13 @@ impl Controller {
         if write {
             self.device.write(self.now, bank);
             self.data_end = self.now + self.write_delay;
-            self.record(DramCommand::Write {
-                bank: entry.bank,
-                column: entry.column,
-            });
+            self.record(DramCommand::Write { bank: entry.bank, column: entry.column });
             return;
         }
         self.device.read(self.now, bank);
         self.data_end = self.now + self.read_delay;
-        self.stats
-            .read_latency
-            .record(self.data_end - entry.arrival);
-        self.device_done.push_back(Done {
-            id: entry.id,
-            clock: self.data_end,
-        });
+        self.stats.read_latency.record(self.data_end - entry.arrival);
+        self.device_done.push_back(Done { id: entry.id, clock: self.data_end });
         if entry.same_line > 0 {
             for index in bits(self.writes.same_line(bank, entry.line)) {
                 if self.writes.entry(index).order > entry.order {
@@ -443,19 +459,13 @@ impl Controller {
                 }
             }
         }
-        self.record(DramCommand::Read {
-            bank: entry.bank,
-            column: entry.column,
-        });
+        self.record(DramCommand::Read { bank: entry.bank, column: entry.column });
     }
 
     #[inline]
     fn record(&mut self, command: DramCommand) {
         if let Some(log) = &mut self.log {
-            log.push(IssuedCommand {
-                clock: self.now,
-                command,
-            });
+            log.push(IssuedCommand { clock: self.now, command });
         }
     }
 }

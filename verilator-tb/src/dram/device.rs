@@ -46,15 +46,6 @@ pub struct IssuedCommand {
     pub command: DramCommand,
 }
 
-#[derive(Clone, Copy, Default)]
-struct Bank {
-    open: bool,
-    row: u32,
-    activate_from: u64,
-    cas_from: u64,
-    precharge_from: u64,
-}
-
 /// Earliest clocks for a kind of command: in any group, and in each group.
 #[derive(Clone, Copy, Default)]
 struct Spacing {
@@ -64,14 +55,14 @@ struct Spacing {
 
 impl Spacing {
     #[inline]
-    fn from(&self, group: usize) -> u64 {
-        self.any.max(self.group[group])
-    }
-
-    #[inline]
     fn hold(&mut self, group: usize, any: u64, same_group: u64) {
         self.any = self.any.max(any);
         self.group[group] = self.group[group].max(same_group);
+    }
+
+    #[inline]
+    fn from(&self, group: usize) -> u64 {
+        self.any.max(self.group[group])
     }
 }
 
@@ -81,14 +72,19 @@ pub(super) struct Device {
     timing: Timing,
     banks_per_group_log2: u32,
     bank_count: usize,
-    banks: [Bank; MAX_BANKS],
-    /// Banks with an open row, one bit each.
+    /// Banks with an open row, one bit each, and the row.
     open: u32,
+    row: [u32; MAX_BANKS],
+    /// What each bank itself allows.
+    bank_activate_from: [u64; MAX_BANKS],
+    bank_cas_from: [u64; MAX_BANKS],
+    bank_precharge_from: [u64; MAX_BANKS],
+    /// What the other banks leave.
     activate: Spacing,
     read: Spacing,
     write: Spacing,
-    /// Clocks of the last four activates, the oldest at `next_activate`.
-    last_activates: [u64; 4],
+    /// First clocks after the tFAW of the last four activates, the oldest at `next_activate`.
+    window_ends: [u64; 4],
     next_activate: usize,
 }
 
@@ -98,12 +94,15 @@ impl Device {
             timing: config.timing,
             banks_per_group_log2: config.geometry.banks_per_group.ilog2(),
             bank_count: config.geometry.banks() as usize,
-            banks: [Bank::default(); MAX_BANKS],
             open: 0,
+            row: [0; MAX_BANKS],
+            bank_activate_from: [0; MAX_BANKS],
+            bank_cas_from: [0; MAX_BANKS],
+            bank_precharge_from: [0; MAX_BANKS],
             activate: Spacing::default(),
             read: Spacing::default(),
             write: Spacing::default(),
-            last_activates: [0; 4],
+            window_ends: [0; 4],
             next_activate: 0,
         }
     }
@@ -115,7 +114,12 @@ impl Device {
 
     #[inline]
     pub fn open_row(&self, bank: usize) -> Option<u32> {
-        self.banks[bank].open.then(|| self.banks[bank].row)
+        self.is_open(bank).then(|| self.row[bank])
+    }
+
+    #[inline]
+    pub fn is_open(&self, bank: usize) -> bool {
+        self.open >> bank & 1 == 1
     }
 
     /// Banks with an open row, one bit each.
@@ -124,74 +128,73 @@ impl Device {
         self.open
     }
 
+    /// No bank can be read (or written) before this clock; a particular one maybe only later.
+    #[inline]
+    pub fn any_access_from(&self, write: bool) -> u64 {
+        if write { &self.write } else { &self.read }.any
+    }
+
+    /// Read (or write) of the bank's open row.
+    #[inline]
+    pub fn access_from(&self, write: bool, bank: usize) -> u64 {
+        let spacing = if write { &self.write } else { &self.read };
+        self.bank_cas_from[bank].max(spacing.from(self.group(bank)))
+    }
+
+    /// No bank can be activated before this clock; a particular one maybe only later.
+    #[inline]
+    pub fn any_activate_from(&self) -> u64 {
+        self.activate.any
+    }
+
     #[inline]
     pub fn activate_from(&self, bank: usize) -> u64 {
-        self.banks[bank]
-            .activate_from
-            .max(self.activate.from(self.group(bank)))
-    }
-
-    #[inline]
-    pub fn read_from(&self, bank: usize) -> u64 {
-        self.banks[bank]
-            .cas_from
-            .max(self.read.from(self.group(bank)))
-    }
-
-    #[inline]
-    pub fn write_from(&self, bank: usize) -> u64 {
-        self.banks[bank]
-            .cas_from
-            .max(self.write.from(self.group(bank)))
+        self.bank_activate_from[bank].max(self.activate.from(self.group(bank)))
     }
 
     #[inline]
     pub fn precharge_from(&self, bank: usize) -> u64 {
-        self.banks[bank].precharge_from
+        self.bank_precharge_from[bank]
     }
 
     /// For the banks that have a row open.
     pub fn precharge_all_from(&self) -> u64 {
-        let open = self.banks[..self.bank_count].iter().filter(|b| b.open);
-        open.map(|b| b.precharge_from).max().unwrap_or(0)
+        let open = (0..self.bank_count).filter(|&bank| self.is_open(bank));
+        open.map(|bank| self.bank_precharge_from[bank]).max().unwrap_or(0)
     }
 
     /// With all banks precharged. Like an activate of every bank: tRP, tRC and tRFC hold.
     pub fn refresh_from(&self) -> u64 {
-        let banks = self.banks[..self.bank_count].iter();
-        banks.map(|b| b.activate_from).max().unwrap_or(0)
+        let banks = self.bank_activate_from[..self.bank_count].iter();
+        banks.copied().max().unwrap_or(0)
     }
 
     #[inline]
     pub fn activate(&mut self, now: u64, bank: usize, row: u32) {
         let t = &self.timing;
-        let group = self.group(bank);
-        let state = &mut self.banks[bank];
-        state.open = true;
-        state.row = row;
-        state.activate_from = now + t.rc;
-        state.cas_from = now + t.rcd;
-        state.precharge_from = now + t.ras;
         self.open |= 1 << bank;
-        self.last_activates[self.next_activate] = now + t.faw;
+        self.row[bank] = row;
+        self.bank_activate_from[bank] = now + t.rc;
+        self.bank_cas_from[bank] = now + t.rcd;
+        self.bank_precharge_from[bank] = now + t.ras;
+        self.window_ends[self.next_activate] = now + t.faw;
         self.next_activate = (self.next_activate + 1) % 4;
-        // The oldest of the last four: the next activate is the fifth in its window.
-        let any = (now + t.rrd_s).max(self.last_activates[self.next_activate]);
-        self.activate.hold(group, any, now + t.rrd_l);
+        let any = (now + t.rrd_s).max(self.window_ends[self.next_activate]);
+        let same_group = now + t.rrd_l;
+        self.activate.hold(self.group(bank), any, same_group);
     }
 
     #[inline]
     pub fn precharge(&mut self, now: u64, bank: usize) {
-        let state = &mut self.banks[bank];
-        state.open = false;
-        state.activate_from = state.activate_from.max(now + self.timing.rp);
         self.open &= !(1 << bank);
+        let from = &mut self.bank_activate_from[bank];
+        *from = (*from).max(now + self.timing.rp);
     }
 
     /// Closes every open row.
     pub fn precharge_all(&mut self, now: u64) {
         for bank in 0..self.bank_count {
-            if self.banks[bank].open {
+            if self.is_open(bank) {
                 self.precharge(now, bank);
             }
         }
@@ -201,29 +204,24 @@ impl Device {
     pub fn read(&mut self, now: u64, bank: usize) {
         let t = &self.timing;
         let group = self.group(bank);
-        self.read
-            .hold(group, now + t.ccd_s.max(t.burst), now + t.ccd_l);
+        self.read.hold(group, now + t.ccd_s.max(t.burst), now + t.ccd_l);
         let write = now + t.read_to_write();
         self.write.hold(group, write, write);
-        let state = &mut self.banks[bank];
-        state.precharge_from = state.precharge_from.max(now + t.rtp);
+        let from = &mut self.bank_precharge_from[bank];
+        *from = (*from).max(now + t.rtp);
     }
 
     #[inline]
     pub fn write(&mut self, now: u64, bank: usize) {
         let t = &self.timing;
         let group = self.group(bank);
-        self.write
-            .hold(group, now + t.ccd_s.max(t.burst), now + t.ccd_l);
-        self.read
-            .hold(group, now + t.write_to_read_s(), now + t.write_to_read_l());
-        let state = &mut self.banks[bank];
-        state.precharge_from = state.precharge_from.max(now + t.write_to_precharge());
+        self.write.hold(group, now + t.ccd_s.max(t.burst), now + t.ccd_l);
+        self.read.hold(group, now + t.write_to_read_s(), now + t.write_to_read_l());
+        let from = &mut self.bank_precharge_from[bank];
+        *from = (*from).max(now + t.write_to_precharge());
     }
 
     pub fn refresh(&mut self, now: u64) {
-        for bank in &mut self.banks[..self.bank_count] {
-            bank.activate_from = now + self.timing.rfc;
-        }
+        self.bank_activate_from.fill(now + self.timing.rfc);
     }
 }

@@ -103,23 +103,11 @@ mod tests {
     use super::*;
 
     fn read(tag: u16, line: u64) -> LineCommand {
-        LineCommand {
-            tag,
-            write: false,
-            line,
-            mask: 0,
-            data: [0; 64],
-        }
+        LineCommand { tag, write: false, line, mask: 0, data: [0; 64] }
     }
 
     fn write(tag: u16, line: u64, mask: u64, byte: u8) -> LineCommand {
-        LineCommand {
-            tag,
-            write: true,
-            line,
-            mask,
-            data: [byte; 64],
-        }
+        LineCommand { tag, write: true, line, mask, data: [byte; 64] }
     }
 
     #[test]
@@ -147,13 +135,7 @@ mod tests {
     fn commands_take_effect_in_push_order() {
         let mut memory = IdealMemory::new(LineStore::new(16, Fill::Byte(9)), 3);
         let mut replies = Vec::new();
-        for command in [
-            read(0, 4),
-            write(1, 4, 1, 7),
-            read(2, 4),
-            write(3, 4, !0, 8),
-            read(4, 4),
-        ] {
+        for command in [read(0, 4), write(1, 4, 1, 7), read(2, 4), write(3, 4, !0, 8), read(4, 4)] {
             memory.push(command);
             memory.tick();
             replies.extend(memory.pop_reply());
@@ -165,16 +147,7 @@ mod tests {
         let mut partial = [9; 64];
         partial[0] = 7;
         let data: Vec<_> = replies.iter().map(|r| (r.tag, r.data)).collect();
-        assert_eq!(
-            data,
-            [
-                (0, [9; 64]),
-                (1, [0; 64]),
-                (2, partial),
-                (3, [0; 64]),
-                (4, [8; 64])
-            ]
-        );
+        assert_eq!(data, [(0, [9; 64]), (1, [0; 64]), (2, partial), (3, [0; 64]), (4, [8; 64])]);
     }
 
     #[test]

@@ -127,11 +127,7 @@ impl AddressMapping {
             slices[field as usize] = (shift, (1 << bits) - 1);
             shift += bits;
         }
-        Self {
-            order,
-            slices,
-            banks_per_group: geometry.banks_per_group,
-        }
+        Self { order, slices, banks_per_group: geometry.banks_per_group }
     }
 
     /// Where line `line` (byte address / 64) lies.
@@ -180,21 +176,15 @@ mod tests {
     fn the_interleaved_one_changes_bank_group_with_every_line() {
         let geometry = Preset::Ddr4_2400.config().geometry;
         let mapping = AddressMapping::parse(AddressMapping::INTERLEAVED, &geometry);
-        let banks: Option<Vec<_>> = mapping
-            .ok()
-            .map(|m| (0..5).map(|line| m.locate(line).bank).collect());
+        let banks: Option<Vec<_>> =
+            mapping.ok().map(|m| (0..5).map(|line| m.locate(line).bank).collect());
         assert_eq!(banks, Some(vec![0, 4, 8, 12, 0]));
     }
 
     #[test]
     fn every_line_has_its_own_place() {
         for text in ["row:bank:bankgroup:column", "column:bankgroup:row:bank"] {
-            let geometry = Geometry {
-                bank_groups: 2,
-                banks_per_group: 4,
-                rows: 16,
-                columns: 64,
-            };
+            let geometry = Geometry { bank_groups: 2, banks_per_group: 4, rows: 16, columns: 64 };
             let mapping = AddressMapping::parse(text, &geometry).unwrap();
             let places: std::collections::HashSet<_> = (0..geometry.lines())
                 .map(|line| mapping.locate(line))
@@ -209,18 +199,9 @@ mod tests {
         let ddr4 = Preset::Ddr4_2400.config().geometry;
         let ddr3 = Preset::Ddr3_1600.config().geometry;
         let parse = AddressMapping::parse;
-        assert_eq!(
-            parse("row:bank:column", &ddr4),
-            Err(MappingError::Missing("bankgroup"))
-        );
+        assert_eq!(parse("row:bank:column", &ddr4), Err(MappingError::Missing("bankgroup")));
         assert!(parse("row:bank:column", &ddr3).is_ok());
-        assert_eq!(
-            parse("row:row:bank:column", &ddr4),
-            Err(MappingError::Repeated("row"))
-        );
-        assert_eq!(
-            parse("row:rank:column", &ddr4),
-            Err(MappingError::UnknownField("rank".into()))
-        );
+        assert_eq!(parse("row:row:bank:column", &ddr4), Err(MappingError::Repeated("row")));
+        assert_eq!(parse("row:rank:column", &ddr4), Err(MappingError::UnknownField("rank".into())));
     }
 }

@@ -25,11 +25,7 @@ impl LineCommand {
     /// nothing is written, and the reply is poison.
     #[inline]
     pub fn perform(&self, store: &mut LineStore) -> LineReply {
-        let mut reply = LineReply {
-            tag: self.tag,
-            data: [0; LINE_BYTES],
-            poison: false,
-        };
+        let mut reply = LineReply { tag: self.tag, data: [0; LINE_BYTES], poison: false };
         if self.line >= store.lines() {
             reply.poison = true;
         } else if self.write {

@@ -37,13 +37,14 @@ pub(super) struct RequestQueue {
     entries: [Entry; MAX_QUEUE],
     len: usize,
     depth: usize,
-    /// Banks for which an entry waits, one bit each.
-    banks: u32,
     in_bank: [u64; MAX_BANKS],
     /// Of those in a bank, the entries for its open row.
     hits: [u64; MAX_BANKS],
     /// Entries that must not be issued yet.
     blocked: u64,
+    /// Banks for which an entry may be issued, one bit each, and those where one hits the row.
+    waiting_banks: u32,
+    hit_banks: u32,
 }
 
 impl RequestQueue {
@@ -52,10 +53,11 @@ impl RequestQueue {
             entries: [Entry::default(); MAX_QUEUE],
             len: 0,
             depth,
-            banks: 0,
             in_bank: [0; MAX_BANKS],
             hits: [0; MAX_BANKS],
             blocked: 0,
+            waiting_banks: 0,
+            hit_banks: 0,
         }
     }
 
@@ -91,10 +93,25 @@ impl RequestQueue {
         (self.len > 0).then(|| self.entries[0].arrival)
     }
 
-    /// Banks for which an entry waits, one bit each.
+    /// Banks for which an entry may be issued, one bit each.
     #[inline]
-    pub fn banks(&self) -> u32 {
-        self.banks
+    pub fn waiting_banks(&self) -> u32 {
+        self.waiting_banks
+    }
+
+    /// Banks for whose open row an entry may be issued, one bit each.
+    #[inline]
+    pub fn hit_banks(&self) -> u32 {
+        self.hit_banks
+    }
+
+    #[inline]
+    fn update_bank(&mut self, bank: usize) {
+        let clear = !(1 << bank);
+        let waiting = u32::from(self.issuable(bank) != 0);
+        let hit = u32::from(self.hits(bank) != 0);
+        self.waiting_banks = self.waiting_banks & clear | waiting << bank;
+        self.hit_banks = self.hit_banks & clear | hit << bank;
     }
 
     /// Entries for `bank` that may be issued.
@@ -127,7 +144,6 @@ impl RequestQueue {
         let bit = 1u64 << self.len;
         self.entries[self.len] = entry;
         self.len += 1;
-        self.banks |= 1 << bank;
         self.in_bank[bank] |= bit;
         if hit {
             self.hits[bank] |= bit;
@@ -135,6 +151,7 @@ impl RequestQueue {
         if blocked {
             self.blocked |= bit;
         }
+        self.update_bank(bank);
     }
 
     /// Takes an entry out.
@@ -148,9 +165,7 @@ impl RequestQueue {
         self.in_bank = self.in_bank.map(squeeze);
         self.hits = self.hits.map(squeeze);
         self.blocked = squeeze(self.blocked);
-        if self.in_bank[entry.bank as usize] == 0 {
-            self.banks &= !(1 << entry.bank);
-        }
+        self.update_bank(entry.bank as usize);
         entry
     }
 
@@ -162,12 +177,14 @@ impl RequestQueue {
             hits |= u64::from(self.entries[index].row == row) << index;
         }
         self.hits[bank] = hits;
+        self.update_bank(bank);
     }
 
     /// No row of `bank` is open now.
     #[inline]
     pub fn row_closed(&mut self, bank: usize) {
         self.hits[bank] = 0;
+        self.update_bank(bank);
     }
 
     /// One older access to the line of the blocked entry `index` was issued.
@@ -176,7 +193,9 @@ impl RequestQueue {
         let entry = &mut self.entries[index];
         entry.same_line -= 1;
         if entry.same_line == 0 {
+            let bank = entry.bank as usize;
             self.blocked &= !(1 << index);
+            self.update_bank(bank);
         }
     }
 }
@@ -198,14 +217,7 @@ mod tests {
     use super::*;
 
     fn entry(id: u32, bank: u8, row: u32) -> Entry {
-        Entry {
-            id,
-            bank,
-            row,
-            line: u64::from(id),
-            arrival: u64::from(id),
-            ..Entry::default()
-        }
+        Entry { id, bank, row, line: u64::from(id), arrival: u64::from(id), ..Entry::default() }
     }
 
     #[test]
@@ -231,18 +243,18 @@ mod tests {
     }
 
     #[test]
-    fn banks_and_blocked_entries_are_known() {
+    fn a_blocked_entry_waits_for_all_it_depends_on() {
         let mut queue = RequestQueue::new(4);
         let mut waiting = entry(3, 2, 0);
         waiting.same_line = 2;
         queue.push(waiting, false, true);
-        assert_eq!((queue.banks(), queue.has_issuable()), (0b100, false));
+        assert!(!queue.has_issuable());
         queue.unblock_one(0);
         assert!(!queue.has_issuable());
         queue.unblock_one(0);
         assert_eq!((queue.has_issuable(), queue.issuable(2)), (true, 1));
         assert_eq!((queue.same_line(2, 3), queue.same_line(2, 4)), (1, 0));
         queue.remove(0);
-        assert_eq!((queue.banks(), queue.oldest_arrival()), (0, None));
+        assert_eq!((queue.issuable(2), queue.oldest_arrival()), (0, None));
     }
 }

@@ -109,9 +109,5 @@ pub fn replay<E>(
     }
     let end = controller.data_end().max(controller.clock());
     controller.advance_to(end);
-    Ok(ReplayReport {
-        clocks: end,
-        wrapped,
-        stats: controller.stats().clone(),
-    })
+    Ok(ReplayReport { clocks: end, wrapped, stats: controller.stats().clone() })
 }

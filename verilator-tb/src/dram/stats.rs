@@ -101,10 +101,7 @@ impl LatencyHistogram {
 
     /// The largest latency seen, in clocks.
     pub fn max(&self) -> Option<u64> {
-        self.counts
-            .iter()
-            .rposition(|&count| count > 0)
-            .map(|clocks| clocks as u64)
+        self.counts.iter().rposition(|&count| count > 0).map(|clocks| clocks as u64)
     }
 
     /// The smallest latency seen, in clocks.

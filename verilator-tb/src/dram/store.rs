@@ -81,9 +81,7 @@ struct Chunk {
 impl Chunk {
     #[inline]
     fn line(&self, index: usize) -> Option<&Line> {
-        self.bytes
-            .get(self.start + index * LINE_BYTES..)?
-            .first_chunk()
+        self.bytes.get(self.start + index * LINE_BYTES..)?.first_chunk()
     }
 
     #[inline]
@@ -92,9 +90,7 @@ impl Chunk {
             self.allocate();
         }
         let from = self.start + index * LINE_BYTES;
-        (&mut self.bytes[from..from + LINE_BYTES])
-            .try_into()
-            .unwrap_or_else(|_| unreachable!())
+        (&mut self.bytes[from..from + LINE_BYTES]).try_into().unwrap_or_else(|_| unreachable!())
     }
 
     #[cold]
@@ -109,12 +105,7 @@ impl LineStore {
     pub fn new(lines: u64, fill: Fill) -> Self {
         let mut chunks = Vec::new();
         chunks.resize_with(lines.div_ceil(CHUNK_LINES) as usize, Chunk::default);
-        Self {
-            chunks,
-            lines,
-            fill,
-            poisoned: HashSet::new(),
-        }
+        Self { chunks, lines, fill, poisoned: HashSet::new() }
     }
 
     /// Size in lines.

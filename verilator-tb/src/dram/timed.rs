@@ -45,11 +45,7 @@ impl TimedDram {
         if component_mhz == 0 {
             return Err(ConfigError::ZeroClock("component"));
         }
-        let empty = LineReply {
-            tag: 0,
-            data: [0; LINE_BYTES],
-            poison: false,
-        };
+        let empty = LineReply { tag: 0, data: [0; LINE_BYTES], poison: false };
         Ok(Self {
             controller: Controller::new(config)?,
             store,

@@ -18,25 +18,14 @@ const DDR3_AWAKE: f64 = 1.0 - 280.0 / 6240.0;
 
 #[test]
 fn interleaved_bank_groups_reach_the_peak_less_refresh() {
-    let rate = sequential_reads(
-        Preset::Ddr4_2400,
-        AddressMapping::INTERLEAVED,
-        Load::Saturate,
-    );
-    assert!(
-        rate > 19.2 * DDR4_AWAKE * 0.98 && rate < 19.2 * DDR4_AWAKE,
-        "{rate}"
-    );
+    let rate = sequential_reads(Preset::Ddr4_2400, AddressMapping::INTERLEAVED, Load::Saturate);
+    assert!(rate > 19.2 * DDR4_AWAKE * 0.98 && rate < 19.2 * DDR4_AWAKE, "{rate}");
 }
 
 #[test]
 fn the_default_mapping_is_held_to_tccd_l() {
     // Six in flight hide the latency of a hit and hardly reach from one row into the next.
-    let rate = sequential_reads(
-        Preset::Ddr4_2400,
-        AddressMapping::DEFAULT,
-        Load::Outstanding(6),
-    );
+    let rate = sequential_reads(Preset::Ddr4_2400, AddressMapping::DEFAULT, Load::Outstanding(6));
     let limit = 19.2 * 4.0 / 6.0 * DDR4_AWAKE;
     assert!(rate > limit * 0.93 && rate < limit * 1.03, "{rate}");
 }
@@ -53,10 +42,7 @@ fn a_full_queue_overlaps_the_end_of_a_row_with_the_next_bank_group() {
 #[test]
 fn ddr3_has_no_groups_and_reaches_the_peak_less_refresh() {
     let rate = sequential_reads(Preset::Ddr3_1600, AddressMapping::DEFAULT, Load::Saturate);
-    assert!(
-        rate > 12.8 * DDR3_AWAKE * 0.98 && rate < 12.8 * DDR3_AWAKE,
-        "{rate}"
-    );
+    assert!(rate > 12.8 * DDR3_AWAKE * 0.98 && rate < 12.8 * DDR3_AWAKE, "{rate}");
 }
 
 #[test]
@@ -71,18 +57,7 @@ fn one_read_at_a_time_pays_the_whole_latency() {
 
 #[test]
 fn a_failing_trace_stops_the_replay() {
-    let accesses = [
-        Ok(Access {
-            write: true,
-            line: 1,
-        }),
-        Err("line 2"),
-    ];
-    let result = replay(
-        &Preset::Ddr4_2400.config(),
-        Load::Saturate,
-        accesses,
-        |_| {},
-    );
+    let accesses = [Ok(Access { write: true, line: 1 }), Err("line 2")];
+    let result = replay(&Preset::Ddr4_2400.config(), Load::Saturate, accesses, |_| {});
     assert_eq!(result.map_err(|e| e.to_string()), Err("line 2".into()));
 }

@@ -14,12 +14,7 @@ pub struct At {
 }
 
 /// Line 0.
-pub const ORIGIN: At = At {
-    group: 0,
-    bank: 0,
-    row: 0,
-    column: 0,
-};
+pub const ORIGIN: At = At { group: 0, bank: 0, row: 0, column: 0 };
 
 pub struct Channel {
     pub controller: Controller,
@@ -85,10 +80,7 @@ impl Channel {
 
     fn clocks(&self, wanted: impl Fn(&DramCommand) -> bool) -> Vec<u64> {
         let commands = self.controller.commands().iter();
-        commands
-            .filter(|c| wanted(&c.command))
-            .map(|c| c.clock)
-            .collect()
+        commands.filter(|c| wanted(&c.command)).map(|c| c.clock).collect()
     }
 
     pub fn activates(&self) -> Vec<u64> {

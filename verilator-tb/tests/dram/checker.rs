@@ -107,10 +107,9 @@ impl Rules {
                 (by_group(a, b, self.ccd_l, self.ccd_s), "tCCD")
             }
             (C::Read { .. }, C::Write { .. }) => (self.cl + BURST + 2 - self.cwl, "read to write"),
-            (C::Write { bank: a, .. }, C::Read { bank: b, .. }) => (
-                self.cwl + BURST + by_group(a, b, self.wtr_l, self.wtr_s),
-                "tWTR",
-            ),
+            (C::Write { bank: a, .. }, C::Read { bank: b, .. }) => {
+                (self.cwl + BURST + by_group(a, b, self.wtr_l, self.wtr_s), "tWTR")
+            }
             (C::Read { bank: a, .. }, C::Precharge { bank: b }) if a == b => (self.rtp, "tRTP"),
             (C::Read { .. }, C::PrechargeAll) => (self.rtp, "tRTP"),
             (C::Write { bank: a, .. }, C::Precharge { bank: b }) if a == b => {
@@ -157,10 +156,8 @@ impl Rules {
     }
 
     fn check_activate_window(&self, log: &[IssuedCommand]) -> Result<(), String> {
-        let activates: Vec<_> = log
-            .iter()
-            .filter(|c| matches!(c.command, C::Activate { .. }))
-            .collect();
+        let activates: Vec<_> =
+            log.iter().filter(|c| matches!(c.command, C::Activate { .. })).collect();
         for five in activates.windows(5) {
             if ((five[4].clock - five[0].clock) as i64) < self.faw {
                 return Err(format!("tFAW: {:?} to {:?}", five[0], five[4]));

@@ -8,17 +8,11 @@ use super::channel::{At, Channel, ORIGIN};
 use verilator_tb::dram::{DramCommand, IssuedCommand, Preset};
 
 const OTHER_ROW: At = At { row: 7, ..ORIGIN };
-const OTHER_COLUMN: At = At {
-    column: 9,
-    ..ORIGIN
-};
+const OTHER_COLUMN: At = At { column: 9, ..ORIGIN };
 
 #[test]
 fn a_read_of_a_closed_bank_takes_trcd_cl_and_the_burst() {
-    for (preset, latency) in [
-        (Preset::Ddr4_2400, 17 + 17 + 4),
-        (Preset::Ddr3_1600, 11 + 11 + 4),
-    ] {
+    for (preset, latency) in [(Preset::Ddr4_2400, 17 + 17 + 4), (Preset::Ddr3_1600, 11 + 11 + 4)] {
         let mut channel = Channel::new(preset);
         channel.read(50, ORIGIN);
         assert_eq!(channel.run_to(500), [Some(50 + latency)], "{preset}");
@@ -41,10 +35,9 @@ fn a_row_hit_takes_cl_and_the_burst() {
 
 #[test]
 fn a_row_conflict_adds_trp() {
-    for (preset, latency) in [
-        (Preset::Ddr4_2400, 17 + 17 + 17 + 4),
-        (Preset::Ddr3_1600, 11 + 11 + 11 + 4),
-    ] {
+    for (preset, latency) in
+        [(Preset::Ddr4_2400, 17 + 17 + 17 + 4), (Preset::Ddr3_1600, 11 + 11 + 11 + 4)]
+    {
         let mut channel = Channel::new(preset);
         channel.read(0, ORIGIN);
         channel.read(100, OTHER_ROW);
@@ -124,14 +117,7 @@ fn reads_across_bank_groups_keep_tccd_s() {
     let mut channel = Channel::new(Preset::Ddr4_2400);
     for column in 0..2 {
         for group in 0..4 {
-            channel.read(
-                0,
-                At {
-                    group,
-                    column,
-                    ..ORIGIN
-                },
-            );
+            channel.read(0, At { group, column, ..ORIGIN });
         }
     }
     let back_to_back: Vec<_> = (0..8).map(|n| Some(38 + 4 * n)).collect();
@@ -158,11 +144,7 @@ fn a_read_after_a_write_waits_for_twtr() {
         channel.read(201, at);
         channel.run_to(600);
         assert_eq!(channel.writes(), [200], "{preset}");
-        assert_eq!(
-            channel.reads().last(),
-            Some(&(200 + turnaround)),
-            "{preset} {at:?}"
-        );
+        assert_eq!(channel.reads().last(), Some(&(200 + turnaround)), "{preset} {at:?}");
     }
 }
 
@@ -184,10 +166,9 @@ fn a_write_after_a_read_leaves_the_bus_two_clocks() {
 
 #[test]
 fn a_precharge_after_a_write_waits_for_twr() {
-    for (preset, precharge) in [
-        (Preset::Ddr4_2400, 17 + 12 + 4 + 18),
-        (Preset::Ddr3_1600, 11 + 8 + 4 + 12),
-    ] {
+    for (preset, precharge) in
+        [(Preset::Ddr4_2400, 17 + 12 + 4 + 18), (Preset::Ddr3_1600, 11 + 8 + 4 + 12)]
+    {
         let mut channel = Channel::new(preset);
         channel.write(0, ORIGIN);
         channel.read(20, OTHER_ROW);
@@ -198,10 +179,9 @@ fn a_precharge_after_a_write_waits_for_twr() {
 
 #[test]
 fn a_refresh_blocks_the_rank_for_trfc() {
-    for (preset, refi, rp, rfc, closed) in [
-        (Preset::Ddr4_2400, 9360, 17, 420, 38),
-        (Preset::Ddr3_1600, 6240, 11, 280, 26),
-    ] {
+    for (preset, refi, rp, rfc, closed) in
+        [(Preset::Ddr4_2400, 9360, 17, 420, 38), (Preset::Ddr3_1600, 6240, 11, 280, 26)]
+    {
         // All banks precharged already.
         let mut channel = Channel::new(preset);
         channel.read(refi, ORIGIN);
@@ -217,14 +197,8 @@ fn a_refresh_blocks_the_rank_for_trfc() {
         assert_eq!(
             maintenance,
             [
-                IssuedCommand {
-                    clock: refi,
-                    command: DramCommand::PrechargeAll
-                },
-                IssuedCommand {
-                    clock: refi + rp,
-                    command: DramCommand::Refresh
-                }
+                IssuedCommand { clock: refi, command: DramCommand::PrechargeAll },
+                IssuedCommand { clock: refi + rp, command: DramCommand::Refresh }
             ]
         );
     }

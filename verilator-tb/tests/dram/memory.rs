@@ -5,22 +5,12 @@ use std::collections::HashMap;
 use verilator_tb::dram::{Fill, LineCommand, LineMemory, LineStore, Preset, TimedDram};
 
 fn memory(preset: Preset, component_mhz: u32) -> TimedDram {
-    TimedDram::new(
-        &preset.config(),
-        LineStore::new(1 << 16, Fill::Noise(3)),
-        component_mhz,
-    )
-    .expect("the configuration is sound")
+    TimedDram::new(&preset.config(), LineStore::new(1 << 16, Fill::Noise(3)), component_mhz)
+        .expect("the configuration is sound")
 }
 
 fn read(tag: u16, line: u64) -> LineCommand {
-    LineCommand {
-        tag,
-        write: false,
-        line,
-        mask: 0,
-        data: [0; 64],
-    }
+    LineCommand { tag, write: false, line, mask: 0, data: [0; 64] }
 }
 
 /// Component clocks from `push` to the reply.
@@ -75,9 +65,7 @@ fn contents_agree_with_a_plain_map_and_every_command_is_answered_once() {
                     let line = rng.random_range(0..40) * 1500;
                     let mask = if rng.random() { !0 } else { rng.random() };
                     let data: [u8; 64] = rng.random();
-                    let now = contents
-                        .entry(line)
-                        .or_insert_with(|| initial.read_line(line));
+                    let now = contents.entry(line).or_insert_with(|| initial.read_line(line));
                     if write {
                         for byte in (0..64).filter(|byte| mask >> byte & 1 == 1) {
                             now[byte] = data[byte];
@@ -85,13 +73,7 @@ fn contents_agree_with_a_plain_map_and_every_command_is_answered_once() {
                     }
                     let answer = if write { [0; 64] } else { *now };
                     assert_eq!(expected.insert(tag, answer), None);
-                    memory.push(LineCommand {
-                        tag,
-                        write,
-                        line,
-                        mask,
-                        data,
-                    });
+                    memory.push(LineCommand { tag, write, line, mask, data });
                     sent += 1;
                 }
             }

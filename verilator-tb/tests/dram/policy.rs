@@ -35,11 +35,7 @@ fn two_half_writes_are_forwarded_together_and_one_is_not() {
 fn a_write_waits_for_older_reads_of_its_line() {
     // Enough writes that they are drained before the reads of another row are served.
     let mut channel = Channel::new(Preset::Ddr4_2400);
-    let row = |row, column| At {
-        row,
-        column,
-        ..ORIGIN
-    };
+    let row = |row, column| At { row, column, ..ORIGIN };
     channel.write(0, row(1, 0));
     channel.run_to(30);
     channel.read(30, row(2, 5));

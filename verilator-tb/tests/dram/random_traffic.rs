@@ -33,11 +33,7 @@ fn run(config: &DramConfig, seed: u64, count: usize, write_share: f64, spread: u
                 id: requests.len() as u32,
                 write,
                 line: base + rng.random_range(0..spread),
-                mask: if rng.random_bool(0.3) {
-                    rng.random()
-                } else {
-                    !0
-                },
+                mask: if rng.random_bool(0.3) { rng.random() } else { !0 },
             };
             controller.push(request);
             requests.push((request, controller.clock(), None));
@@ -54,11 +50,7 @@ fn run(config: &DramConfig, seed: u64, count: usize, write_share: f64, spread: u
             *answered = Some(done.clock);
         }
     }
-    Run {
-        requests,
-        log: controller.commands().to_vec(),
-        end: controller.clock(),
-    }
+    Run { requests, log: controller.commands().to_vec(), end: controller.clock() }
 }
 
 /// Every request is answered, and every one that was not forwarded has one access to its place;
@@ -77,10 +69,7 @@ fn check_accesses(config: &DramConfig, run: &Run) {
             DramCommand::Write { bank, column } => (bank, column, true),
             _ => continue,
         };
-        accesses
-            .entry((bank, rows[&bank], column))
-            .or_default()
-            .push(write);
+        accesses.entry((bank, rows[&bank], column)).or_default().push(write);
     }
     let mut wanted: HashMap<(u8, u32, u32), Vec<bool>> = HashMap::new();
     for (request, arrival, answered) in &run.requests {
@@ -89,10 +78,7 @@ fn check_accesses(config: &DramConfig, run: &Run) {
             continue;
         }
         let place = config.mapping.locate(request.line);
-        wanted
-            .entry((place.bank, place.row, place.column))
-            .or_default()
-            .push(request.write);
+        wanted.entry((place.bank, place.row, place.column)).or_default().push(request.write);
     }
     assert_eq!(accesses.len(), wanted.len());
     for (place, wanted) in wanted {
@@ -111,9 +97,7 @@ fn check_accesses(config: &DramConfig, run: &Run) {
             }
             before
         };
-        let pairs = reads_before_writes(issued)
-            .into_iter()
-            .zip(reads_before_writes(&wanted));
+        let pairs = reads_before_writes(issued).into_iter().zip(reads_before_writes(&wanted));
         for (had, needed) in pairs {
             assert!(had >= needed, "a write overtook a read of {place:?}");
         }
@@ -217,9 +201,7 @@ fn a_device_one_clock_too_fast_is_caught() {
         });
         println!("short {rule}: {caught:?}");
         assert!(
-            caught
-                .as_ref()
-                .is_some_and(|broken| broken.starts_with(rule)),
+            caught.as_ref().is_some_and(|broken| broken.starts_with(rule)),
             "a device with a short {rule} gave {caught:?}"
         );
     }
