@@ -17,9 +17,9 @@ fi
 files=$(mktemp)
 trap 'rm -f "$files"' EXIT
 # Into a file first: a git that fails must stop us, and in a pipe it would look like no files.
-git ls-files -z --cached --others --exclude-standard >"$files"
+git ls-files -z >"$files"
 
-# Files that git has, or would have after the next 'git add -A', and that are still there.
+# Files that git has, staged ones too, and that are still there.
 while IFS= read -r -d '' file; do
     [ -f "$file" ] && [ ! -L "$file" ] || continue
 
