@@ -7,6 +7,7 @@
 //! | [`facts`] | what a command found out: a table for people, one flat object for programs |
 //! | [`interrupt`] | Ctrl-C as a flag that long work looks at |
 //! | [`progress`] | a progress bar for what takes longer than two seconds |
+//! | [`report`] | a self-contained HTML page with plots |
 //! | [`size`] | sizes as people write them: `64KiB`, `1GiB`, `25%` |
 //! | [`trace`] | memory traces of programs, read as a stream |
 //! | [`workload`] | real programs whose data lives in component memory |
@@ -17,6 +18,7 @@ pub mod error;
 pub mod facts;
 pub mod interrupt;
 pub mod progress;
+pub mod report;
 pub mod size;
 pub mod trace;
 pub mod workload;
