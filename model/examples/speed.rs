@@ -4,7 +4,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use splitmem_abi::bus::{BusError, RegisterBus};
 use splitmem_abi::config::HwConfig;
-use splitmem_abi::geometry::{PageSize, LINE_SHIFT};
+use splitmem_abi::geometry::{PageSize, LINE_BYTES, LINE_SHIFT};
 use splitmem_abi::regs::{self, field, TableCommand};
 use splitmem_abi::request::{Request, Status, FULL_MASK};
 use splitmem_model::Model;
@@ -23,7 +23,7 @@ fn main() -> Result<(), BusError> {
             let start = Instant::now();
             let mut ok = 0;
             for _ in 0..requests {
-                let va = base + (random.random::<u64>() % (BYTES >> LINE_SHIFT) << LINE_SHIFT);
+                let va = base + random.random_range(0..BYTES >> LINE_SHIFT) * LINE_BYTES as u64;
                 ok += (model.request(0, &request(va)).status == Status::Ok) as u32;
             }
             let rate = requests as f64 / start.elapsed().as_secs_f64() / 1e6;

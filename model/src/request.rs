@@ -1,5 +1,6 @@
 //! What a request does: the path from an address to a line and an answer.
 
+use crate::memory::Poisoned;
 use crate::table::{data_line, write_frame, PteAddress};
 use crate::Model;
 use splitmem_abi::event::Event;
@@ -87,16 +88,17 @@ impl Model {
     #[inline]
     pub(crate) fn execute(&mut self, port: u8, r: Native<'_>, choice: Choice) -> Response {
         let op = Op::from_code(r.op);
-        let (status, data) = match self.carry_out(&r, op, choice) {
-            Ok(data) => (Status::Ok, data),
-            Err(status) => (status, ZEROS),
-        };
+        let mut response = Response { tag: r.tag, status: Status::Ok, data: ZEROS };
+        if let Err(status) = self.carry_out(&r, op, choice, &mut response.data) {
+            response.status = status;
+        }
+        let status = response.status;
         self.requests += 1;
         self.statistics.request(op, status);
         if status != Status::Ok {
             self.report(port, &r, status);
         }
-        Response { tag: r.tag, status, data }
+        response
     }
 
     #[inline]
@@ -105,7 +107,8 @@ impl Model {
         r: &Native<'_>,
         op: Option<Op>,
         choice: Choice,
-    ) -> Result<Line, Status> {
+        answer: &mut Line,
+    ) -> Result<(), Status> {
         let op = op.filter(|op| op.takes(r.va)).ok_or(Status::BadRequest)?;
         if choice == Choice::Current {
             self.statistics.walk();
@@ -114,12 +117,12 @@ impl Model {
             Plan::Fail(status) => return Err(status),
             Plan::Zeros => {
                 self.statistics.count(Counter::ZeroReads);
-                return Ok(ZEROS);
+                return Ok(());
             }
             Plan::Line(line) => line,
             Plan::FirstWrite(entry) => self.grant(entry, r.va)?,
         };
-        self.access(r, op, line)
+        self.access(r, op, line, answer)
     }
 
     /// The status that a request would be answered with; nothing changes.
@@ -191,35 +194,39 @@ impl Model {
         Ok(data_line(frame, va))
     }
 
-    /// Reads or writes the line.
+    /// Reads or writes the line. `answer` holds zeros, and still does on an error.
     #[inline]
-    fn access(&mut self, r: &Native<'_>, op: Op, line: u64) -> Result<Line, Status> {
+    fn access(
+        &mut self,
+        r: &Native<'_>,
+        op: Op,
+        line: u64,
+        answer: &mut Line,
+    ) -> Result<(), Status> {
         if op == Op::Write {
             self.memory.write(line, r.data, r.mask);
             self.statistics.count(Counter::DramWrites);
-            return Ok(ZEROS);
+            return Ok(());
         }
         self.statistics.count(Counter::DramReads);
-        let read = self.memory.read(line).map_err(|_| Status::Uncorrectable)?;
+        self.memory.read(line, answer).map_err(|Poisoned| Status::Uncorrectable)?;
         if op == Op::Read {
-            return Ok(read);
+            return Ok(());
         }
         let at = r.va as usize & (LINE_BYTES - 1);
-        let old = word(&read, at);
+        let old = word(answer, at);
         let operand = word(r.data, 0);
         let new = match op {
             Op::FetchAdd => Some(old.wrapping_add(operand)),
             _ => (old == word(r.data, 8)).then_some(operand),
         };
         if let Some(new) = new {
-            let mut data = ZEROS;
-            data[at..at + 8].copy_from_slice(&new.to_le_bytes());
-            self.memory.write(line, &data, 0xff << at);
+            self.memory.write_word(line, at, new);
             self.statistics.count(Counter::DramWrites);
         }
-        let mut answer = ZEROS;
+        *answer = ZEROS;
         answer[..8].copy_from_slice(&old.to_le_bytes());
-        Ok(answer)
+        Ok(())
     }
 
     /// Logs an answer that is not ok, and interrupts the monitor.
@@ -242,6 +249,7 @@ impl Model {
     }
 }
 
+#[inline]
 fn allows(pte: &Pte, op: Op) -> bool {
     match op {
         Op::Read => pte.read,
@@ -250,6 +258,7 @@ fn allows(pte: &Pte, op: Op) -> bool {
     }
 }
 
+#[inline]
 fn word(line: &Line, at: usize) -> u64 {
     let mut bytes = [0; 8];
     bytes.copy_from_slice(&line[at..at + 8]);
