@@ -30,6 +30,12 @@ pub enum CliError {
     /// The standard output cannot be written.
     #[error("cannot write the result: {0}")]
     Output(std::io::Error),
+    /// A memory trace.
+    #[error(transparent)]
+    Trace(#[from] crate::trace::TraceError),
+    /// The DRAM model.
+    #[error(transparent)]
+    Dram(#[from] crate::cmd::dram::DramError),
     /// Ctrl-C. Exit code 130.
     #[error("stopped by Ctrl-C")]
     Interrupted,

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use splitmem_cli::cmd;
 use splitmem_cli::error::CliError;
 
 /// Memory as a component: simulate, drive and measure it.
@@ -21,11 +22,15 @@ Exit codes: 0 done, 1 failed (the message says what to do), 2 wrong usage, 130 s
 Every command explains itself with examples: splitmem COMMAND --help";
 
 #[derive(Subcommand)]
-enum Command {}
+enum Command {
+    Dram(cmd::dram::Args),
+}
 
 impl Command {
     fn run(self) -> Result<(), CliError> {
-        match self {}
+        match self {
+            Self::Dram(args) => args.run(),
+        }
     }
 }
 

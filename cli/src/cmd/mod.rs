@@ -1,2 +1,4 @@
 //! The commands: each file holds one command's arguments (clap derive) and a `run` that returns a
 //! [`crate::error::CliError`].
+
+pub mod dram;

@@ -63,6 +63,9 @@ pub enum Format {
     Lackey,
     /// `R,0x1ffefff9a0,8`, addresses decimal or hexadecimal with 0x.
     Csv,
+    /// The same with or without a size: the DRAM model's traces name lines, not bytes.
+    #[value(skip)]
+    OpAddress,
 }
 
 /// What is wrong with a line.
@@ -74,6 +77,9 @@ pub enum LineError {
     /// Not `op,addr,size`.
     #[error("expected OP,ADDR,SIZE, with OP one of R, W, M, I")]
     Csv,
+    /// Not `op,addr`.
+    #[error("expected OP,ADDR, with OP one of R, W and ADDR like 4096 or 0x1000")]
+    OpAddress,
     /// A bad address.
     #[error("the address is no number of 64 bits")]
     Address,
@@ -195,8 +201,9 @@ impl<R: BufRead> TraceReader<R> {
         match format {
             Format::Lackey => lackey::parse(line).map(Some),
             // A CSV file may begin with the names of its columns.
-            Format::Csv if !self.found && csv::is_header(line) => Ok(None),
+            Format::Csv | Format::OpAddress if !self.found && csv::is_header(line) => Ok(None),
             Format::Csv => csv::parse(line).map(Some),
+            Format::OpAddress => csv::parse_without_size(line).map(Some),
         }
     }
 }
@@ -275,6 +282,27 @@ I  04001000,3
             (Kind::Fetch, 0),
         ];
         assert_eq!(kinds, expected);
+    }
+
+    #[test]
+    fn op_and_address_need_no_size() {
+        let text = "op,addr\n# a remark\nR,0x1000\nW, 4096\nR,64,8\n";
+        let access = |kind, address, size| Access { kind, address, size };
+        let expected = [
+            access(Kind::Load, 0x1000, 1),
+            access(Kind::Store, 4096, 1),
+            access(Kind::Load, 64, 8),
+        ];
+        assert_eq!(read(text.as_bytes(), Some(Format::OpAddress)).unwrap(), expected);
+        for bad in ["R\n", "Q,64\n", "R,64,8,1\n", "R,1\nop,addr\n"] {
+            assert!(
+                matches!(
+                    read(bad.as_bytes(), Some(Format::OpAddress)),
+                    Err(TraceError::Line { error: LineError::OpAddress, .. })
+                ),
+                "{bad:?}"
+            );
+        }
     }
 
     #[test]
