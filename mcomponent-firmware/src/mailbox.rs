@@ -1,0 +1,139 @@
+//! The mailbox, and what interrupts the monitor.
+
+use crate::error::{Error, Failure};
+use crate::hal::Wait;
+use crate::Monitor;
+use splitmem_abi::bus::RegisterBus;
+use splitmem_abi::mailbox::{
+    Address, Command, Health, Info, Payload, ReturnCode, EVENTS_PER_REPLY,
+};
+use splitmem_abi::regs::field::{IRQ_STATUS, MB_COMMAND, MB_DOORBELL, MB_STATUS};
+use splitmem_abi::regs::{self, MAILBOX_WORDS};
+
+/// The interrupt causes that [`Monitor::poll`] takes care of. The event log is left to the host,
+/// which asks for it.
+const CAUSES: u32 = IRQ_STATUS::DOORBELL.mask()
+    | IRQ_STATUS::FREE_4K_LOW.mask()
+    | IRQ_STATUS::FREE_2M_LOW.mask()
+    | IRQ_STATUS::NO_MEMORY.mask()
+    | IRQ_STATUS::UNCORRECTABLE.mask();
+
+/// The causes that raise the interrupt line: also those that a [`Wait`] may sleep for. They are
+/// taken before a command ends, so they never wake an idle monitor.
+pub(crate) const IRQ_MASK: u32 = CAUSES | IRQ_STATUS::TE_DONE.mask() | IRQ_STATUS::SD_DONE.mask();
+
+/// What one [`Monitor::poll`] found to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Activity {
+    /// The interrupt causes that stood, as in `IRQ_STATUS`.
+    pub causes: u32,
+    /// What a command was answered, if there was one.
+    pub answered: Option<ReturnCode>,
+    /// Nothing is left to do until the interrupt line is high: the caller may sleep.
+    pub may_sleep: bool,
+}
+
+/// The answer to a command that succeeded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Reply {
+    Done,
+    Address(Address),
+    Info(Info),
+    Health(Health),
+    Events { events: [[u32; 4]; EVENTS_PER_REPLY], count: usize },
+}
+
+impl Reply {
+    /// Writes the payload; gives its bytes.
+    fn encode(&self, p: &mut Payload) -> u16 {
+        match self {
+            Self::Done => 0,
+            Self::Address(address) => address.encode(p),
+            Self::Info(info) => info.encode(p),
+            Self::Health(health) => health.encode(p),
+            Self::Events { events, count } => {
+                p[0] = *count as u32;
+                let words = 4 * *count;
+                p[1..1 + words].copy_from_slice(&events.as_flattened()[..words]);
+                4 * (1 + words as u16)
+            }
+        }
+    }
+}
+
+impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
+    /// Takes care of everything that stands: refills the free lists and answers the mailbox. To be
+    /// called when the interrupt line is high (or now and then, without interrupts).
+    ///
+    /// # Errors
+    /// [`Error::Bus`] and [`Error::Stuck`]. A command is answered `Internal` first if the mailbox
+    /// can still be reached.
+    pub fn poll(&mut self) -> Result<Activity, Error> {
+        let causes = self.regs.read(&regs::IRQ_STATUS)? & CAUSES;
+        if causes != 0 {
+            // Taken before their reasons are looked at, so that none is lost.
+            self.regs.write(&regs::IRQ_STATUS, causes)?;
+        }
+        if IRQ_STATUS::NO_MEMORY.get(causes) == 1 {
+            self.telemetry.no_memory = self.telemetry.no_memory.saturating_add(1);
+        }
+        if IRQ_STATUS::UNCORRECTABLE.get(causes) == 1 {
+            self.telemetry.uncorrectable = true;
+        }
+        if causes & !IRQ_STATUS::DOORBELL.mask() != 0 {
+            self.refill()?;
+        }
+        let rung = self.regs.field(&regs::MB_DOORBELL, MB_DOORBELL::BUSY)? == 1;
+        let answered = if rung { Some(self.answer()?) } else { None };
+        let left = self.regs.read(&regs::IRQ_STATUS)? & CAUSES;
+        Ok(Activity { causes, answered, may_sleep: left == 0 })
+    }
+
+    /// Answers the command in the mailbox.
+    fn answer(&mut self) -> Result<ReturnCode, Error> {
+        let command = self.regs.read(&regs::MB_COMMAND)?;
+        let length = MB_COMMAND::LENGTH.get(command) as u16;
+        let mut payload = [0; MAILBOX_WORDS];
+        let words = (length as usize).div_ceil(4).min(MAILBOX_WORDS);
+        for (i, word) in (0..).zip(&mut payload[..words]) {
+            *word = self.regs.bus.read(regs::MB_PAYLOAD.at(i))?;
+        }
+        let result = self.handle(MB_COMMAND::OPCODE.get(command) as u16, length, &mut payload);
+        let (code, length) = result.unwrap_or((ReturnCode::Internal, 0));
+        let words = length as usize / 4;
+        for (i, &word) in (0..).zip(&payload[..words]) {
+            self.regs.bus.write(regs::MB_PAYLOAD.at(i), word)?;
+        }
+        let status = MB_STATUS::CODE.put(code as u32) | MB_STATUS::LENGTH.put(length as u32);
+        self.regs.write(&regs::MB_STATUS, status)?;
+        self.regs.write(&regs::MB_DOORBELL, MB_DOORBELL::BUSY.put(1))?;
+        result.map(|_| code)
+    }
+
+    /// Carries out the command that stands in `payload`, and puts the reply there. Gives the return
+    /// code and the reply's bytes (none unless it is `Success`). Every opcode, length and payload
+    /// has a defined return code; [`Monitor::poll`] calls this for what the host left in the
+    /// mailbox.
+    ///
+    /// # Errors
+    /// [`Error::Bus`] and [`Error::Stuck`].
+    pub fn handle(
+        &mut self,
+        opcode: u16,
+        length: u16,
+        payload: &mut Payload,
+    ) -> Result<(ReturnCode, u16), Error> {
+        self.telemetry.commands = self.telemetry.commands.wrapping_add(1);
+        let result = Command::decode(opcode, length, payload)
+            .map_err(Failure::from)
+            .and_then(|command| self.execute(command));
+        match result {
+            Ok(reply) => Ok((ReturnCode::Success, reply.encode(payload))),
+            Err(Failure::Refused(code)) => {
+                self.telemetry.commands_refused = self.telemetry.commands_refused.wrapping_add(1);
+                Ok((code, 0))
+            }
+            Err(Failure::Broken(error)) => Err(error),
+        }
+    }
+}
