@@ -10,8 +10,8 @@ CARGO := cargo
 export SPLITMEM_TOOLS := $(abspath $(or $(SPLITMEM_TOOLS),.tools))
 
 # The real text that `make run` counts. Every Debian machine has it (package base-files).
-TEXT ?= /usr/share/common-licenses/GPL-3
-REPORT ?= report
+TEXT := /usr/share/common-licenses/GPL-3
+REPORT := report
 
 SETUP := scripts/setup.sh
 SPLITMEM := $(CARGO) run -q $(LOCKED) $(PROFILE) -p splitmem --
@@ -39,8 +39,8 @@ setup: ## install what building and simulating need
 	@$(SETUP) sim
 
 run: setup ## count the words of a real text on the simulated component, then measure it
-	$(SPLITMEM) sim wordcount $(TEXT) --report $(REPORT)
-	$(SPLITMEM) latency --report $(REPORT)
+	$(SPLITMEM) sim wordcount "$(TEXT)" --report "$(REPORT)"
+	$(SPLITMEM) latency --report "$(REPORT)"
 	@echo
 	@echo 'The report, to open in a browser: $(REPORT)'
 
@@ -78,4 +78,4 @@ hygiene: ## check scripts, file sizes and notices
 
 clean: ## delete what was built; tools stay (they are in SPLITMEM_TOOLS)
 	$(CARGO) clean
-	rm -rf $(REPORT)
+	rm -rf report site
