@@ -48,7 +48,7 @@ impl FromStr for Size {
         if let Some(percent) = text.strip_suffix('%') {
             let percent: f64 = percent.trim().parse().map_err(|_| SizeError::Malformed)?;
             return match percent {
-                p if p == 0.0 => Err(SizeError::Zero),
+                0.0 => Err(SizeError::Zero),
                 p if p > 100.0 => Err(SizeError::OverWhole),
                 p if p > 0.0 => Ok(Self::Share(p / 100.0)),
                 _ => Err(SizeError::Malformed),
