@@ -4,9 +4,12 @@
 //! | --- | --- |
 //! | [`latency`] | latencies of operations, by name |
 //! | [`transport`] | everything that passes between driver and component |
+//! | [`watched`] | everything that a workload does with its memory; ends it with Ctrl-C |
 
 pub mod latency;
 pub mod transport;
+pub mod watched;
 
 pub use latency::Latencies;
 pub use transport::{Activity, Observation, Observed, Observer};
+pub use watched::Watched;

@@ -62,6 +62,11 @@ pub trait WorkMemory {
     /// The accesses since the last call were one operation of this name: for latency statistics.
     fn operation(&mut self, _name: &'static str) {}
 
+    /// Simulated cycles since the start, where there are any.
+    fn cycles(&self) -> Option<u64> {
+        None
+    }
+
     /// Reads a 32-bit word.
     ///
     /// # Errors
