@@ -2,3 +2,4 @@
 //! [`crate::error::CliError`].
 
 pub mod dram;
+pub mod output;

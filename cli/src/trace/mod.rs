@@ -4,10 +4,12 @@
 //! | --- | --- |
 //! | [`lackey`] | the text of `valgrind --tool=lackey --trace-mem=yes` |
 //! | [`csv`] | `op,addr,size` |
+//! | [`replay`] | nothing: it makes the accesses again |
 //! | [`source`] | files and the standard input, compressed with gzip or not |
 
 pub mod csv;
 pub mod lackey;
+pub mod replay;
 pub mod source;
 
 use std::io::{BufRead, Read as _};
