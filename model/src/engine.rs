@@ -2,15 +2,18 @@
 
 use crate::memory::{Memory, Poisoned};
 use crate::replaced::ReplacedTranslations;
-use crate::table::{write_entry, write_flags, Table};
+use crate::table::{write_pte, Entry, PteAddress, Table};
 use splitmem_abi::geometry::{page_key, PageSize, VA_END};
-use splitmem_abi::pte::Pte;
+use splitmem_abi::pte::{Pte, FLAGS_MASK};
 use splitmem_abi::regs::field::{TE_FLAGS, TE_RESULT, TE_STATUS};
 use splitmem_abi::regs::{TableCommand, TableError};
 use std::collections::VecDeque;
 
 /// Depth of the result queue.
 pub(crate) const RESULTS: usize = 16;
+
+/// All bytes of an entry.
+const ENTRY_MASK: u16 = u16::MAX;
 
 /// A command as the registers hold it when it is started.
 #[derive(Clone, Copy, Debug)]
@@ -110,14 +113,21 @@ impl TableEngine {
                 outcome.finished = true;
                 break;
             }
-            let reports = matches!(command, TableCommand::Collect | TableCommand::Query);
-            if reports && self.results.len() == RESULTS {
+            let page = page(command, &job, around);
+            if matches!(page, Ok(Page { result: Some(_), .. })) && self.results.len() == RESULTS {
                 break;
             }
             outcome.reads += 1;
-            match self.page(command, &job, around) {
-                Ok(writes) => {
-                    outcome.writes += writes;
+            match page {
+                Ok(page) => {
+                    self.results.extend(page.result);
+                    if let Some((at, pte, bytes)) = page.write {
+                        write_pte(around.memory, at, pte, bytes);
+                        outcome.writes += 1;
+                    }
+                    if let Some(old) = page.replaces {
+                        around.replaced.record(job.pid, job.va, old);
+                    }
                     let size = PageSize::of(job.va);
                     job.va = (job.va + size.bytes()) & (VA_END - 1);
                     job.frame = job.frame.wrapping_add(size.frames());
@@ -135,53 +145,61 @@ impl TableEngine {
         }
         outcome
     }
+}
 
-    /// Does one page; gives the number of writes to the table.
-    fn page(
-        &mut self,
-        command: TableCommand,
-        job: &Job,
-        around: &mut Surroundings<'_>,
-    ) -> Result<u64, TableError> {
-        let Job { pid, va, flags, .. } = *job;
-        let (memory, table) = (&mut *around.memory, around.table);
-        table.check(memory, pid, va).map_err(|Poisoned| TableError::Poison)?;
-        let valid = table.find(memory, pid, va);
-        match command {
-            TableCommand::Insert => {
-                if valid.is_some() {
-                    return Err(TableError::Exists);
-                }
-                let at = table.find_free(memory, pid, va).ok_or(TableError::BucketFull)?;
-                write_entry(memory, at, inserted(job));
-                around.replaced.record(pid, va, None);
+/// What one page of a command comes to.
+#[derive(Default)]
+struct Page {
+    /// An entry, where it is written, and which of its bytes.
+    write: Option<(PteAddress, Pte, u16)>,
+    /// The translation that the write replaces.
+    replaces: Option<Option<Pte>>,
+    /// For `TE_RESULT`.
+    result: Option<u32>,
+}
+
+fn page(command: TableCommand, job: &Job, around: &Surroundings<'_>) -> Result<Page, TableError> {
+    let (Surroundings { memory, table, .. }, Job { pid, va, flags, .. }) = (around, *job);
+    table.check(memory, pid, va).map_err(|Poisoned| TableError::Poison)?;
+    let valid = table.find(memory, pid, va);
+    Ok(match command {
+        TableCommand::Insert => {
+            if valid.is_some() {
+                return Err(TableError::Exists);
             }
-            TableCommand::Unmap => {
-                let entry = valid.ok_or(TableError::NotFound)?;
-                let dying = Pte { valid: false, dying: true, ..entry.pte };
-                write_flags(memory, entry.address, dying);
-                around.replaced.record(pid, va, Some(entry.pte));
-            }
-            TableCommand::Collect => {
-                let entry = table.find_dying(memory, pid, va).ok_or(TableError::NotFound)?;
-                write_entry(memory, entry.address, Pte::default());
-                if entry.pte.present {
-                    self.results.push_back(result(&entry.pte));
-                }
-            }
-            TableCommand::Protect => {
-                let entry = valid.ok_or(TableError::NotFound)?;
-                let (read, write) = permissions(flags);
-                write_flags(memory, entry.address, Pte { read, write, ..entry.pte });
-                around.replaced.record(pid, va, Some(entry.pte));
-            }
-            TableCommand::Query => {
-                let entry = valid.ok_or(TableError::NotFound)?;
-                self.results.push_back(result(&entry.pte));
-                return Ok(0);
+            let at = table.find_free(memory, pid, va).ok_or(TableError::BucketFull)?;
+            let write = Some((at, inserted(job), ENTRY_MASK));
+            Page { write, replaces: Some(None), ..Page::default() }
+        }
+        TableCommand::Unmap => {
+            let entry = valid.ok_or(TableError::NotFound)?;
+            change_flags(&entry, Pte { valid: false, dying: true, ..entry.pte })
+        }
+        TableCommand::Protect => {
+            let entry = valid.ok_or(TableError::NotFound)?;
+            let (read, write) = permissions(flags);
+            change_flags(&entry, Pte { read, write, ..entry.pte })
+        }
+        TableCommand::Collect => {
+            let entry = table.find_dying(memory, pid, va).ok_or(TableError::NotFound)?;
+            Page {
+                write: Some((entry.address, Pte::default(), ENTRY_MASK)),
+                replaces: None,
+                result: entry.pte.present.then(|| result(&entry.pte)),
             }
         }
-        Ok(1)
+        TableCommand::Query => {
+            let entry = valid.ok_or(TableError::NotFound)?;
+            Page { result: Some(result(&entry.pte)), ..Page::default() }
+        }
+    })
+}
+
+fn change_flags(entry: &Entry, new: Pte) -> Page {
+    Page {
+        write: Some((entry.address, new, FLAGS_MASK)),
+        replaces: Some(Some(entry.pte)),
+        result: None,
     }
 }
 

@@ -22,6 +22,8 @@ struct Run {
 #[derive(Debug)]
 struct Lane {
     size: PageSize,
+    /// The bits that a frame number of this size has.
+    mask: u32,
     /// Frames that the free list holds.
     depth: usize,
     /// Cleared frames, granted in the order of their arrival.
@@ -30,8 +32,14 @@ struct Lane {
 }
 
 impl Lane {
-    fn new(size: PageSize, depth: u32) -> Self {
-        Self { size, depth: depth as usize, list: VecDeque::new(), runs: VecDeque::new() }
+    fn new(size: PageSize, depth: u32, config: &HwConfig) -> Self {
+        Self {
+            size,
+            mask: config.frame_mask() & !(size.frames() - 1),
+            depth: depth as usize,
+            list: VecDeque::new(),
+            runs: VecDeque::new(),
+        }
     }
 
     fn queued(&self) -> u32 {
@@ -44,7 +52,7 @@ impl Lane {
         while self.list.len() < self.depth {
             let Some(run) = self.runs.front_mut() else { break };
             let frame = run.base;
-            run.base += self.size.frames();
+            run.base = (run.base + self.size.frames()) & self.mask;
             run.count -= 1;
             if run.count == 0 {
                 self.runs.pop_front();
@@ -63,14 +71,11 @@ impl Lane {
             return true;
         }
         let step = self.size.frames();
-        let within = |run: &Run| {
-            frame >= run.base
-                && (frame - run.base) % step == 0
-                && (frame - run.base) / step < run.count
-        };
+        let before = |run: &Run| frame.wrapping_sub(run.base) / step;
+        let within = |run: &Run| frame & self.mask == frame && before(run) < run.count;
         let Some(i) = self.runs.iter().position(within) else { return false };
         let run = self.runs[i];
-        let before = (frame - run.base) / step;
+        let before = before(&run);
         let parts = [
             Run { base: run.base, count: before },
             Run { base: frame + step, count: run.count - before - 1 },
@@ -93,7 +98,6 @@ pub(crate) struct Frames {
     small: Lane,
     huge: Lane,
     queue: u32,
-    frame_mask: u32,
     /// A push was dropped since reset.
     pub overflow: bool,
 }
@@ -101,10 +105,9 @@ pub(crate) struct Frames {
 impl Frames {
     pub fn new(config: &HwConfig) -> Self {
         Self {
-            small: Lane::new(PageSize::Small, config.free_4k),
-            huge: Lane::new(PageSize::Huge, config.free_2m),
+            small: Lane::new(PageSize::Small, config.free_4k, config),
+            huge: Lane::new(PageSize::Huge, config.free_2m, config),
             queue: config.zero_queue,
-            frame_mask: config.frame_mask(),
             overflow: false,
         }
     }
@@ -154,9 +157,8 @@ impl Frames {
             self.overflow = true;
             return 0;
         }
-        let base = base & self.frame_mask & !(size.frames() - 1);
         let lane = self.lane_mut(size);
-        lane.runs.push_back(Run { base, count });
+        lane.runs.push_back(Run { base: base & lane.mask, count });
         lane.refill(memory)
     }
 

@@ -281,3 +281,20 @@ impl Model {
         value as u32
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counters_high_word_is_of_the_low_ones_moment() {
+        let mut model = Model::new(HwConfig::LARGE);
+        let low = Counter::Reads.offset();
+        model.statistics.add(Counter::Reads, 5 << 32 | u32::MAX as u64);
+        assert_eq!(model.monitor().read(low), Ok(u32::MAX));
+        model.statistics.count(Counter::Reads);
+        assert_eq!(model.host().read(low), Ok(0));
+        assert_eq!(model.monitor().read(low + 4), Ok(5));
+        assert_eq!(model.host().read(low + 4), Ok(6));
+    }
+}

@@ -1,11 +1,11 @@
 //! What a request does: the path from an address to a line and an answer.
 
 use crate::memory::Poisoned;
-use crate::table::{data_line, write_frame, PteAddress};
+use crate::table::{data_line, write_pte, PteAddress};
 use crate::Model;
 use splitmem_abi::event::Event;
 use splitmem_abi::geometry::{PageSize, LINE_BYTES, VA_END};
-use splitmem_abi::pte::Pte;
+use splitmem_abi::pte::{Pte, FAULT_MASK};
 use splitmem_abi::regs::field::IRQ_STATUS;
 use splitmem_abi::regs::Counter;
 use splitmem_abi::request::{Line, Op, Request, Response, Status};
@@ -185,7 +185,8 @@ impl Model {
     fn grant(&mut self, entry: PteAddress, va: u64) -> Result<u64, Status> {
         let size = PageSize::of(va);
         let frame = self.take_frame(size).ok_or(Status::NoMemory)?;
-        write_frame(&mut self.memory, entry, frame);
+        let given = Pte { present: true, frame, ..Pte::default() };
+        write_pte(&mut self.memory, entry, given, FAULT_MASK);
         self.statistics.count(Counter::DramWrites);
         self.statistics.count(match size {
             PageSize::Small => Counter::Faults4k,

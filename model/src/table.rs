@@ -6,10 +6,7 @@ use splitmem_abi::geometry::{
     VREGION_SHIFT,
 };
 use splitmem_abi::hash;
-use splitmem_abi::pte::{
-    Pte, DYING_BIT, FAULT_MASK, FLAGS_MASK, FRAME_LSB, KEY_LSB, PID_LSB, PTE_BYTES, SLOTS,
-    VALID_BIT,
-};
+use splitmem_abi::pte::{Pte, DYING_BIT, KEY_LSB, PID_LSB, PTE_BYTES, SLOTS, VALID_BIT};
 use splitmem_abi::request::Line;
 
 /// `h` of each value of each byte of its input: `h` is linear over GF(2), so the `h` of an input is
@@ -134,25 +131,10 @@ impl Table {
 }
 
 /// Writes the bytes of an entry that `bytes` selects (bit i: byte i of the entry).
-fn write_pte(memory: &mut Memory, at: PteAddress, pte: Pte, bytes: u16) {
+pub(crate) fn write_pte(memory: &mut Memory, at: PteAddress, pte: Pte, bytes: u16) {
     let mut data: Line = [0; 64];
     data[at.slot * PTE_BYTES..][..PTE_BYTES].copy_from_slice(&pte.encode().to_le_bytes());
     memory.write(at.line, &data, (bytes as u64) << (at.slot * PTE_BYTES));
-}
-
-/// Writes a whole entry, as INSERT and COLLECT do.
-pub(crate) fn write_entry(memory: &mut Memory, at: PteAddress, pte: Pte) {
-    write_pte(memory, at, pte, u16::MAX);
-}
-
-/// Writes an entry's flags, as UNMAP and PROTECT do.
-pub(crate) fn write_flags(memory: &mut Memory, at: PteAddress, pte: Pte) {
-    write_pte(memory, at, pte, FLAGS_MASK);
-}
-
-/// Gives an entry its frame, as the fault unit does.
-pub(crate) fn write_frame(memory: &mut Memory, at: PteAddress, frame: u32) {
-    write_pte(memory, at, Pte { present: true, frame, ..Pte::default() }, FAULT_MASK);
 }
 
 /// The physical line of `va` in the frame of its page. The low nine bits of a 2 MiB page's frame
@@ -164,8 +146,6 @@ pub(crate) fn data_line(frame: u32, va: u64) -> u64 {
     let first = (frame as u64) << (PAGE_SHIFT - LINE_SHIFT);
     first & !(lines - 1) | va >> LINE_SHIFT & (lines - 1)
 }
-
-const _: () = assert!(FRAME_LSB == 96, "the fault unit's byte mask covers the frame");
 
 #[cfg(test)]
 mod tests {

@@ -111,6 +111,18 @@ fn frames_beyond_the_memory_wrap_around() {
 }
 
 #[test]
+fn a_2_mib_frame_is_aligned_whatever_its_entry_says() {
+    let mut model = component(0);
+    insert_frame(&mut model, page(1, HUGE), RW, 0x405);
+    assert_eq!(model.line_of(1, HUGE + 0x5000), Some((0x405 & 0xfff) << 6));
+    assert_eq!(model.line_of(1, HUGE), Some(0x400 << 6));
+    // Runs wrap around, and do not start within a frame.
+    push_frames(&mut model, HwConfig::SMALL.frames() as u32 - 0x1ff, 2, PageSize::Huge);
+    assert_eq!(pop_frame(&mut model, PageSize::Huge), Some(0x1e00));
+    assert_eq!(pop_frame(&mut model, PageSize::Huge), Some(0));
+}
+
+#[test]
 fn the_smallest_memory_works() {
     let mut model = Model::new(HwConfig { pa_bits: 20, ..HwConfig::SMALL });
     push_frames(&mut model, 128, 128, PageSize::Small);

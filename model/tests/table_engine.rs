@@ -226,3 +226,21 @@ fn collect_waits_while_the_result_queue_is_full() {
     assert_eq!(read(&mut model, &regs::IRQ_STATUS), field::IRQ_STATUS::TE_DONE.mask());
     assert!(table(&model).iter().all(|&byte| byte == 0));
 }
+
+#[test]
+fn only_a_page_that_reports_waits_for_room() {
+    let mut model = component();
+    let pages = Pages { pid: 1, va: 0, count: 20 };
+    insert(&mut model, pages, RW);
+    assert_eq!(query(&mut model, pages), Ended { done: 16, error: OK, busy: true });
+    result(&mut model);
+    assert_eq!(ended(&mut model), Ended { done: 17, error: OK, busy: true });
+    for _ in 0..3 {
+        result(&mut model);
+    }
+    assert_eq!(ended(&mut model), done(20, OK));
+    // 16 results are left, but pages without a frame report none.
+    unmap(&mut model, pages);
+    assert_eq!(collect(&mut model, pages), done(20, OK));
+    assert_eq!(std::iter::from_fn(|| result(&mut model)).count(), 16);
+}
