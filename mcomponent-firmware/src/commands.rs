@@ -7,7 +7,6 @@
 use crate::engine::{Entry, CHUNK};
 use crate::error::{Error, Failure};
 use crate::hal::Wait;
-use crate::mailbox::Reply;
 use crate::pool::Extent;
 use crate::records::{position, Attributes};
 use crate::space::{split, without_first};
@@ -15,7 +14,7 @@ use crate::Monitor;
 use splitmem_abi::bus::RegisterBus;
 use splitmem_abi::geometry::{PageSize, KEY_BITS};
 use splitmem_abi::mailbox::{
-    Address, Command, Health, Info, Permission, Range, ReturnCode, EVENTS_PER_REPLY,
+    Address, Command, Health, Info, Payload, Permission, Range, ReturnCode, EVENTS_PER_REPLY,
 };
 use splitmem_abi::regs::field::EVENT_STATUS;
 use splitmem_abi::regs::{self, Counter, TableError};
@@ -32,20 +31,28 @@ enum Frames {
 }
 
 impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
-    /// Carries out a command.
-    pub(crate) fn execute(&mut self, command: Command) -> Result<Reply, Failure> {
+    /// Carries out a command, and writes the reply's payload; gives its bytes.
+    pub(crate) fn execute(
+        &mut self,
+        command: Command,
+        payload: &mut Payload,
+    ) -> Result<u16, Failure> {
         match command {
-            Command::Info => Ok(Reply::Info(self.info())),
+            Command::Info => return Ok(self.info().encode(payload)),
             Command::Alloc { pid, pages, size, permission, shareable } => {
-                self.alloc(pid, pages, size, Attributes { permission, shareable })
+                let attributes = Attributes { permission, shareable };
+                return Ok(self.alloc(pid, pages, size, attributes)?.encode(payload));
             }
-            Command::Free(range) => self.free(range),
-            Command::Protect(range, permission) => self.change(range, permission),
-            Command::Share { source, pid, permission } => self.share(source, pid, permission),
-            Command::Drop { pid } => self.drop_process(pid),
-            Command::Health => Ok(Reply::Health(self.health()?)),
-            Command::Events => self.events(),
+            Command::Share { source, pid, permission } => {
+                return Ok(self.share(source, pid, permission)?.encode(payload));
+            }
+            Command::Free(range) => self.free(range)?,
+            Command::Protect(range, permission) => self.change(range, permission)?,
+            Command::Drop { pid } => self.drop_process(pid)?,
+            Command::Health => return Ok(self.health()?.encode(payload)),
+            Command::Events => return Ok(self.events(payload)?),
         }
+        Ok(0)
     }
 
     fn alloc(
@@ -54,12 +61,17 @@ impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
         pages: u32,
         size: PageSize,
         attributes: Attributes,
-    ) -> Result<Reply, Failure> {
+    ) -> Result<Address, Failure> {
         let frames = if attributes.shareable { Frames::Cleared } else { Frames::FirstWrite };
         self.map_new(pid, pages, size, attributes, frames)
     }
 
-    fn share(&mut self, source: Range, pid: u16, permission: Permission) -> Result<Reply, Failure> {
+    fn share(
+        &mut self,
+        source: Range,
+        pid: u16,
+        permission: Permission,
+    ) -> Result<Address, Failure> {
         if pid == source.pid {
             return Err(ReturnCode::BadArgument.into());
         }
@@ -80,7 +92,7 @@ impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
         size: PageSize,
         attributes: Attributes,
         frames: Frames,
-    ) -> Result<Reply, Failure> {
+    ) -> Result<Address, Failure> {
         loop {
             if !matches!(frames, Frames::Of(_)) {
                 self.promise(size, pages)?;
@@ -99,7 +111,7 @@ impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
                 Frames::FirstWrite => self.map_empty(range, attributes)?,
                 _ => self.map_frames(range, attributes, frames)?,
             };
-            let Some(stop) = stop else { return Ok(Reply::Address(Address(range.va))) };
+            let Some(stop) = stop else { return Ok(Address(range.va)) };
             self.undo(range, mapped, frames)?;
             match stop {
                 // The bucket is of no use. There are finitely many, so this ends.
@@ -257,7 +269,7 @@ impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
         Ok(())
     }
 
-    fn free(&mut self, range: Range) -> Result<Reply, Failure> {
+    fn free(&mut self, range: Range) -> Result<(), Failure> {
         self.check_allocated(range)?;
         // What is left of one record on both sides takes two.
         let records = &self.space.records;
@@ -265,7 +277,7 @@ impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
             return Err(ReturnCode::TablesFull.into());
         }
         match self.tear_down(range)? {
-            0 => Ok(Reply::Done),
+            0 => Ok(()),
             _ => Err(ReturnCode::Internal.into()),
         }
     }
@@ -281,7 +293,7 @@ impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
         self.collect(range)
     }
 
-    fn drop_process(&mut self, pid: u16) -> Result<Reply, Failure> {
+    fn drop_process(&mut self, pid: u16) -> Result<(), Failure> {
         let start = position(pid, 0);
         let end = start + (1 << KEY_BITS);
         let mut at = start;
@@ -299,12 +311,12 @@ impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
             at = record.end();
         }
         match failed {
-            0 => Ok(Reply::Done),
+            0 => Ok(()),
             _ => Err(ReturnCode::Internal.into()),
         }
     }
 
-    fn change(&mut self, range: Range, permission: Permission) -> Result<Reply, Failure> {
+    fn change(&mut self, range: Range, permission: Permission) -> Result<(), Failure> {
         self.check_allocated(range)?;
         if self.space.records.room() < self.space.records.cuts(range) {
             return Err(ReturnCode::TablesFull.into());
@@ -315,7 +327,7 @@ impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
             if self.space.records.set_permission(range, permission).is_err() {
                 self.anomaly();
             }
-            return Ok(Reply::Done);
+            return Ok(());
         }
         // Back to what the records say, which are not yet changed.
         let mut rest = Range { pages: done.pages, ..range };
@@ -402,18 +414,17 @@ impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
         Ok(self.regs.bus.read(counter.offset())?)
     }
 
-    fn events(&mut self) -> Result<Reply, Failure> {
-        let mut events = [[0; 4]; EVENTS_PER_REPLY];
-        let logged =
-            self.regs.field(&regs::EVENT_STATUS, EVENT_STATUS::COUNT).map_err(Failure::from)?;
+    fn events(&mut self, payload: &mut Payload) -> Result<u16, Error> {
+        let logged = self.regs.field(&regs::EVENT_STATUS, EVENT_STATUS::COUNT)?;
         let count = (logged as usize).min(EVENTS_PER_REPLY);
-        for event in &mut events[..count] {
-            for (i, word) in (0..).zip(event.iter_mut()) {
-                *word = self.regs.bus.read(regs::EVENT.at(i)).map_err(Error::from)?;
+        payload[0] = count as u32;
+        for event in payload[1..].chunks_exact_mut(4).take(count) {
+            for (i, word) in (0..).zip(event) {
+                *word = self.regs.bus.read(regs::EVENT.at(i))?;
             }
             self.regs.write(&regs::EVENT_POP, 1)?;
         }
-        Ok(Reply::Events { events, count })
+        Ok(4 * (1 + 4 * count as u16))
     }
 }
 

@@ -12,7 +12,7 @@ use splitmem_abi::regs::{self, ShootdownCommand, TableCommand, TableError};
 
 /// Most pages of one command to the table engine. Between two commands the free lists are refilled,
 /// so first writes of other processes do not wait for a long one.
-pub(crate) const CHUNK: u32 = 1024;
+pub(crate) const CHUNK: u32 = 64;
 
 /// What the entries of an INSERT or PROTECT are to hold.
 #[derive(Clone, Copy, Debug)]

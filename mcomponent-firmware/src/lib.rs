@@ -1,4 +1,119 @@
-//! Splitmem's memory monitor.
+//! Splitmem's memory monitor: the software of the memory component.
+//!
+//! The hardware translates, grants frames to first writes and clears them; what it cannot do by
+//! itself is policy, and that is here: which addresses a process gets, which frames go to the
+//! hardware and when, what is freed, shared, protected and refused. No request ever waits for the
+//! monitor.
+//!
+//! [`Monitor::boot`] takes a component that was reset into use, [`Monitor::poll`] does whatever its
+//! interrupt asks for. The monitor reaches the component only through
+//! [`RegisterBus`](splitmem_abi::bus::RegisterBus) and waits only through [`Wait`], and it works in
+//! memory that the binary supplies ([`MonitorTables`]); it allocates nothing. So the same code runs
+//! on a soft core with some tens of KiB, on a companion microcontroller, and in a host's thread
+//! beside a simulation.
+//!
+//! | module | what it does |
+//! | --- | --- |
+//! | `monitor` | start; the public type |
+//! | `mailbox` | interrupts, commands in, replies out |
+//! | `commands` | what each command does, and how it is undone |
+//! | `space` | which addresses a range gets, so that no bucket needs a fifth slot |
+//! | `occupancy` | how many entries each bucket holds |
+//! | `records` | which ranges are allocated |
+//! | `supply` | promises of memory, refill of the hardware's free lists |
+//! | `pool` | which frames are free, in blocks of 2 MiB |
+//! | `shares` | how many mappings each shareable frame has |
+//! | `engine` | the table engine and shootdowns |
+//! | `layout` | the size of the page table and of the monitor's own tables |
+//! | `hal` | registers and waiting |
+//!
+//! # Example
+//! On the golden model, with a host that asks for a page and writes to it:
+//! ```
+//! use mcomponent_firmware::{Monitor, MonitorConfig, MonitorTables, Record, SharedFrame, Spin};
+//! use splitmem_abi::bus::RegisterBus;
+//! use splitmem_abi::config::HwConfig;
+//! use splitmem_abi::geometry::PageSize;
+//! use splitmem_abi::mailbox::{Address, Command, Permission, ReturnCode};
+//! use splitmem_abi::regs::{HW_MEMORY, MAILBOX_WORDS};
+//! use splitmem_abi::request::{Request, Status, FULL_MASK};
+//! use splitmem_model::Model;
+//!
+//! # fn main() -> Result<(), mcomponent_firmware::Error> {
+//! let mut model = Model::new(HwConfig::SMALL);
+//! let config = MonitorConfig::default();
+//! let layout = config.layout(model.monitor().read(HW_MEMORY.offset)?)?;
+//! let (mut frames, mut buckets) = (vec![0; layout.frame_words()], vec![0; layout.bucket_words()]);
+//! let tables = MonitorTables {
+//!     frames: &mut frames,
+//!     buckets: &mut buckets,
+//!     records: &mut [Record::EMPTY; 64],
+//!     shares: &mut [SharedFrame::EMPTY; 64],
+//! };
+//! let mut monitor = Monitor::boot(model.monitor(), Spin, tables, &config)?;
+//!
+//! let (size, permission) = (PageSize::Small, Permission::RW);
+//! let mut payload = [0; MAILBOX_WORDS];
+//! let (opcode, length) = Command::Alloc { pid: 7, pages: 3, size, permission, shareable: false }
+//!     .encode(&mut payload);
+//! let (code, _) = monitor.handle(opcode, length, &mut payload)?;
+//! assert_eq!(code, ReturnCode::Success);
+//! let va = Address::decode(&payload).0;
+//!
+//! let answer = model.request(0, &Request::write(0, 7, va, FULL_MASK, [1; 64]));
+//! assert_eq!(answer.status, Status::Ok);
+//! # Ok(())
+//! # }
+//! ```
+//! A binary's main loop is
+//! ```text
+//! loop {
+//!     if monitor.poll()?.may_sleep {
+//!         wait_for_interrupt();
+//!     }
+//! }
+//! ```
+//!
+//! # What it promises
+//! - An allocation is refused with `NoMemory` if it could not be filled, whatever else is filled:
+//!   the sum of all promises never exceeds the memory, counted in whole 2 MiB blocks where 2 MiB
+//!   pages are concerned ([`MonitorConfig::overcommit`] gives this up). 4 KiB pages are refused only
+//!   if fewer frames are left than were asked for. 2 MiB pages are also refused if 4 KiB frames are
+//!   granted in all blocks; frames are not moved.
+//! - A first write to a promised page can still find the hardware's list empty, if it is the one
+//!   after three quarters of the list's depth were taken faster than the monitor came, and nothing
+//!   is being cleared. It changes nothing and may be tried again.
+//! - `NoAddress` means that no place was found. For ranges of 4 KiB pages, and a table with fewer
+//!   buckets than the vRegion has pages beyond the range's, there is then none within one vRegion;
+//!   other ranges were looked for in 64 vRegions.
+//! - A refused command has changed nothing. `Internal` is answered only when the hardware failed
+//!   (poison in the page table): what was to be mapped is not mapped, what could be freed is freed,
+//!   permissions are as they were.
+//! - Every frame is at any time in one of: the page table, the pool, the hardware's queue and lists,
+//!   a private page, shareable memory ([`Monitor::accounts`]). A frame is cleared between two
+//!   owners, and comes back from its old one only after the shootdown.
+//!
+//! # Its own memory
+//! One bit and a little per 4 KiB frame, four bits per bucket, 16 bytes per record, 8 per shared
+//! frame. For 32 MiB (8192 frames, 4096 buckets) that is 3 KiB, and 6 KiB more with 256 records and
+//! 256 shared frames.
+//!
+//! # Starting again without a reset
+//! Not built: the component cannot yet be asked for what a bucket holds. Nothing here stands in its
+//! way, since whatever the monitor knows can be told from the page table and the hardware:
+//!
+//! 1. Clear `CONTROL.ENABLE`, wait for `STATUS.IDLE` and for the table engine and a shootdown to
+//!    end, take all pending frames out of the free lists (`FREE_*_POP` until `PENDING_*` is zero).
+//! 2. For every bucket, its four entries. This needs a table engine command that reports them by
+//!    bucket number (`QUERY` has to be told pid and address).
+//! 3. An entry that is VALID is one page of a record (records join by themselves), one entry of its
+//!    bucket, one promise unless its frame is shared and known already; PRESENT takes its frame out
+//!    of the pool; SHARED counts a mapping of it. An entry that is DYING is collected after a
+//!    shootdown of everything.
+//! 4. All other frames are free.
+//!
+//! A command that was cut short was never answered. What it mapped belongs to its process, which can
+//! free or drop it.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -4,9 +4,7 @@ use crate::error::{Error, Failure};
 use crate::hal::Wait;
 use crate::Monitor;
 use splitmem_abi::bus::RegisterBus;
-use splitmem_abi::mailbox::{
-    Address, Command, Health, Info, Payload, ReturnCode, EVENTS_PER_REPLY,
-};
+use splitmem_abi::mailbox::{Command, Payload, ReturnCode};
 use splitmem_abi::regs::field::{IRQ_STATUS, MB_COMMAND, MB_DOORBELL, MB_STATUS};
 use splitmem_abi::regs::{self, MAILBOX_WORDS};
 
@@ -31,34 +29,6 @@ pub struct Activity {
     pub answered: Option<ReturnCode>,
     /// Nothing is left to do until the interrupt line is high: the caller may sleep.
     pub may_sleep: bool,
-}
-
-/// The answer to a command that succeeded.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Reply {
-    Done,
-    Address(Address),
-    Info(Info),
-    Health(Health),
-    Events { events: [[u32; 4]; EVENTS_PER_REPLY], count: usize },
-}
-
-impl Reply {
-    /// Writes the payload; gives its bytes.
-    fn encode(&self, p: &mut Payload) -> u16 {
-        match self {
-            Self::Done => 0,
-            Self::Address(address) => address.encode(p),
-            Self::Info(info) => info.encode(p),
-            Self::Health(health) => health.encode(p),
-            Self::Events { events, count } => {
-                p[0] = *count as u32;
-                let words = 4 * *count;
-                p[1..1 + words].copy_from_slice(&events.as_flattened()[..words]);
-                4 * (1 + words as u16)
-            }
-        }
-    }
 }
 
 impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
@@ -126,9 +96,9 @@ impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
         self.telemetry.commands = self.telemetry.commands.wrapping_add(1);
         let result = Command::decode(opcode, length, payload)
             .map_err(Failure::from)
-            .and_then(|command| self.execute(command));
+            .and_then(|command| self.execute(command, payload));
         match result {
-            Ok(reply) => Ok((ReturnCode::Success, reply.encode(payload))),
+            Ok(length) => Ok((ReturnCode::Success, length)),
             Err(Failure::Refused(code)) => {
                 self.telemetry.commands_refused = self.telemetry.commands_refused.wrapping_add(1);
                 Ok((code, 0))

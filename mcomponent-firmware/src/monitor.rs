@@ -24,25 +24,15 @@ pub struct MonitorConfig {
     /// Promise more memory than there is. A first write can then be answered `NoMemory`; without
     /// it, an allocation is refused that could not be filled.
     pub overcommit: bool,
-    /// The zeroing engine keeps a queue per page size, so that a run that waits for room in its
-    /// free list holds up no run of the other size. Then twice a list's depth is kept waiting in
-    /// the hardware, which gives the monitor more time; otherwise never more than a list holds.
-    pub queue_per_size: bool,
     /// Looks at a register before the component counts as stuck ([`Error::Stuck`]).
     pub patience: u32,
 }
 
 impl Default for MonitorConfig {
-    /// All memory, no overcommit, one zeroing queue. The patience is several times what the
-    /// longest wait (a 2 MiB frame cleared, 1024 buckets read and written) takes a fast core.
+    /// All memory, no overcommit. The patience is several times what the
+    /// longest wait (a 2 MiB frame cleared, 64 buckets read and written) takes a fast core.
     fn default() -> Self {
-        Self {
-            frames: None,
-            log2_buckets: None,
-            overcommit: false,
-            queue_per_size: false,
-            patience: 1 << 24,
-        }
+        Self { frames: None, log2_buckets: None, overcommit: false, patience: 1 << 24 }
     }
 }
 
@@ -142,9 +132,8 @@ impl<'a, B: RegisterBus, W: Wait> Monitor<'a, B, W> {
         regs.until(Waiting::Ready, &regs::STATUS, STATUS::READY, 1)?;
         let layout = config.layout(memory)?;
         let (pool, space, shares) = tables.divide(&layout)?;
-        let lane = |log2_depth: u32| Lane::new(1 << (log2_depth + config.queue_per_size as u32));
-        let small = lane(HW_MEMORY::FREE_4K.get(memory));
-        let huge = lane(HW_MEMORY::FREE_2M.get(memory));
+        let small = Lane::new(1 << HW_MEMORY::FREE_4K.get(memory));
+        let huge = Lane::new(1 << HW_MEMORY::FREE_2M.get(memory));
         let mut monitor = Self {
             regs,
             layout,
@@ -187,12 +176,16 @@ impl<'a, B: RegisterBus, W: Wait> Monitor<'a, B, W> {
     fn clear_table(&mut self) -> Result<(), Error> {
         let frames = self.layout.table_frames();
         let size = if frames >= FRAMES_PER_HUGE { PageSize::Huge } else { PageSize::Small };
-        let step = size.frames();
+        let (step, depth) = (size.frames(), self.supply.lane(size).depth);
         let (mut pushed, mut cleared, mut looks) = (0, 0, 0);
         while cleared < frames {
+            // Half a list at a time: the engine is not idle, and never waits for room.
             let waiting = (pushed - cleared) / step;
-            let want = (self.supply.lane(size).ceiling - waiting).min((frames - pushed) / step);
-            if want > 0 && self.regs.field(&regs::ZERO_STATUS, ZERO_STATUS::ROOM)? > 0 {
+            let want = (depth - waiting).min((frames - pushed) / step);
+            if waiting <= depth / 2
+                && want > 0
+                && self.regs.field(&regs::ZERO_STATUS, ZERO_STATUS::ROOM)? > 0
+            {
                 self.push(size, pushed, want)?;
                 pushed += want * step;
             }

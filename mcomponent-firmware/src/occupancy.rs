@@ -105,8 +105,8 @@ impl<'a> Occupancy<'a> {
     fn over(&self, part: &Part, limit: u32) -> u32 {
         let word = self.words[part.word];
         // Seven in a lane, plus one, sets its top bit; a count of 7 and 7 more stay in the lane.
-        let counts = (word & ONES * ABOVE_ALL) + ONES * (ABOVE_ALL - limit);
-        (counts | word) & part.ones() * RETIRED
+        let counts = (word & (ONES * ABOVE_ALL)) + ONES * (ABOVE_ALL - limit);
+        (counts | word) & (part.ones() * RETIRED)
     }
 
     /// Whether none of the `n` buckets from `first` on holds more than `limit` entries. `n` is at

@@ -54,8 +54,8 @@ fn registers(size: PageSize) -> LaneRegisters {
 /// Accounts of one page size, in frames of that size.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lane {
-    /// Frames that may wait in the hardware.
-    pub ceiling: u32,
+    /// Frames that the hardware's free list holds.
+    pub depth: u32,
     /// Pages that were promised memory.
     pub reserved: u32,
     /// Frames that are not in the pool.
@@ -67,8 +67,8 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    pub const fn new(ceiling: u32) -> Self {
-        Self { ceiling, reserved: 0, out: 0, shared: 0, low: 0 }
+    pub const fn new(depth: u32) -> Self {
+        Self { depth, reserved: 0, out: 0, shared: 0, low: 0 }
     }
 }
 
@@ -156,6 +156,9 @@ impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
 
     /// Gives the hardware frames up to its lists' depth, as far as they are promised, and sets the
     /// thresholds at which it asks for more.
+    ///
+    /// Never more than a list holds: a run that waited for room in its list would hold up the runs
+    /// behind it, of the other size too, until somebody takes a frame.
     pub(crate) fn refill(&mut self) -> Result<(), Error> {
         for size in [PageSize::Small, PageSize::Huge] {
             self.refill_lane(size)?;
@@ -166,33 +169,39 @@ impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
     fn refill_lane(&mut self, size: PageSize) -> Result<(), Error> {
         let registers = registers(size);
         let mut lane = *self.supply.lane(size);
-        let mut dry = false;
+        // Asked at three quarters: that is what first writes can take until the monitor comes.
+        let mut low = lane.depth - lane.depth / 4;
         if lane.out < lane.reserved {
-            let pending = self.regs.read(&registers.pending)?;
+            let mut pending = self.regs.read(&registers.pending)?;
             let mut room = self.regs.field(&regs::ZERO_STATUS, ZERO_STATUS::ROOM)?;
-            let mut want =
-                lane.ceiling.saturating_sub(pending).min(lane.reserved - lane.out).min(RUN_MAX);
-            while want > 0 && room > 0 {
+            while pending < lane.depth && lane.out < lane.reserved {
+                if room == 0 {
+                    // No interrupt tells when there is. With some frames left, the next grant is
+                    // soon enough; with few, the line stays high until they could be pushed.
+                    low = low.min(pending.max(lane.depth / 4));
+                    break;
+                }
+                let want = (lane.depth - pending).min(lane.reserved - lane.out).min(RUN_MAX);
                 let run = match size {
                     PageSize::Small => self.supply.pool.take(want),
                     PageSize::Huge => self.supply.pool.take_whole(want),
                 };
                 let Some(run) = run else {
-                    dry = true;
+                    low = 0;
                     break;
                 };
                 let count = run.count / size.frames();
                 self.push(size, run.first, count)?;
                 self.telemetry.refills = self.telemetry.refills.saturating_add(1);
                 lane.out += count;
-                want -= count;
+                pending += count;
                 room -= 1;
             }
         }
-        // Asked at three quarters: that is what first writes can take until the monitor comes.
-        // Nothing to push means nothing to be asked for; the next promise or return comes by here.
-        let low =
-            if dry || lane.out >= lane.reserved { 0 } else { lane.ceiling - lane.ceiling / 4 };
+        if lane.out >= lane.reserved {
+            // Nothing to push is nothing to be asked for; the next promise comes by here.
+            low = 0;
+        }
         if low != lane.low {
             lane.low = low;
             self.regs.write(&registers.low, low)?;
