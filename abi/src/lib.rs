@@ -2,7 +2,7 @@
 //!
 //! A register, a status code or a PTE field is written once, here. The RTL takes its constants from
 //! this crate when it emits Verilog, the firmware and the driver compile against it, and the
-//! register reference and the CMSIS-SVD file are printed from it ([`emit`], feature `std`).
+//! register reference and the CMSIS-SVD file are printed from it (`emit`, a feature).
 //!
 //! | module | what it defines |
 //! | --- | --- |
@@ -16,12 +16,15 @@
 //! | [`event`] | entries of the event log |
 //! | [`mailbox`] | commands and replies of the memory monitor |
 //! | [`config`] | the parameters of the emitted hardware |
+//! | `emit` | the register map as a page of documentation and as a CMSIS-SVD file |
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 #![forbid(unsafe_code)]
 
 pub mod bus;
 pub mod config;
 pub mod dram;
+#[cfg(feature = "emit")]
+pub mod emit;
 pub mod event;
 pub mod geometry;
 pub mod hash;
