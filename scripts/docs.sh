@@ -4,6 +4,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 tools=${SPLITMEM_TOOLS:-.tools}
 
+# The register reference is printed from the one definition of the registers.
+cargo run --quiet --release ${CI:+--locked} -p splitmem -- abi docs -o docs/src/reference/registers.md
 "$tools/bin/mdbook" build docs
 "$tools/venv/bin/python" scripts/linkcheck.py site README.md
 

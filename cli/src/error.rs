@@ -33,6 +33,9 @@ pub enum CliError {
     /// A memory trace.
     #[error(transparent)]
     Trace(#[from] crate::trace::TraceError),
+    /// The register map.
+    #[error(transparent)]
+    Abi(#[from] crate::cmd::abi::AbiError),
     /// The DRAM model.
     #[error(transparent)]
     Dram(#[from] crate::cmd::dram::DramError),

@@ -11,6 +11,7 @@
 //! | [`report`] | a self-contained HTML page with plots |
 //! | [`size`] | sizes as people write them: `64KiB`, `1GiB`, `25%` |
 //! | [`trace`] | memory traces of programs, read as a stream |
+//! | [`whole_file`] | files that appear whole or not at all |
 //! | [`workload`] | real programs whose data lives in component memory |
 #![forbid(unsafe_code)]
 
@@ -23,4 +24,5 @@ pub mod progress;
 pub mod report;
 pub mod size;
 pub mod trace;
+pub mod whole_file;
 pub mod workload;

@@ -23,12 +23,14 @@ Every command explains itself with examples: splitmem COMMAND --help";
 
 #[derive(Subcommand)]
 enum Command {
+    Abi(cmd::abi::Args),
     Dram(cmd::dram::Args),
 }
 
 impl Command {
     fn run(self) -> Result<(), CliError> {
         match self {
+            Self::Abi(args) => args.run(),
             Self::Dram(args) => args.run(),
         }
     }

@@ -1,5 +1,6 @@
 //! The commands: each file holds one command's arguments (clap derive) and a `run` that returns a
 //! [`crate::error::CliError`].
 
+pub mod abi;
 pub mod dram;
 pub mod output;

@@ -1,5 +1,5 @@
 //! [`Report`]: one self-contained HTML file with tables and SVG plots, readable in light and in
-//! dark. It appears whole or not at all: it is written under another name and then renamed.
+//! dark. It appears whole or not at all.
 //!
 //! | module | what it draws |
 //! | --- | --- |
@@ -14,13 +14,12 @@ pub mod scale;
 pub mod svg;
 
 use std::fmt::Write as _;
-use std::fs::{self, Permissions};
-use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::CliError;
 use crate::facts::Facts;
+use crate::whole_file;
 use svg::escape;
 
 /// What a command found out, as a page for people.
@@ -122,18 +121,8 @@ impl Report {
     /// [`CliError::Write`]; an older page of this name then still stands.
     pub fn write(&self, folder: &Path, name: &str) -> Result<PathBuf, CliError> {
         let path = folder.join(format!("{name}.html"));
-        let failed = |source| CliError::Write { path: path.clone(), source };
         Self::prepare(folder)?;
-        let mut file = tempfile::Builder::new()
-            .prefix(&format!(".{name}."))
-            .suffix(".part")
-            // The umask applies: readable for others where the user's files are.
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(folder)
-            .map_err(failed)?;
-        file.write_all(self.html().as_bytes()).map_err(failed)?;
-        file.as_file().sync_all().map_err(failed)?;
-        file.persist(&path).map_err(|error| failed(error.error))?;
+        whole_file::write(&path, &self.html())?;
         Ok(path)
     }
 }
