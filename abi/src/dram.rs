@@ -23,6 +23,8 @@ pub enum TagClass {
     Zero = 3,
     /// The table engine's bucket read or write.
     Table = 4,
+    /// The write half of an atomic; the index is its transaction slot.
+    AtomicWrite = 5,
 }
 
 impl TagClass {
@@ -34,6 +36,7 @@ impl TagClass {
             2 => Some(Self::PteWrite),
             3 => Some(Self::Zero),
             4 => Some(Self::Table),
+            5 => Some(Self::AtomicWrite),
             _ => None,
         }
     }

@@ -18,7 +18,7 @@ fn ram_verilog(width: usize, depth: usize, ports: &str) -> Verilog {
 /// The slice of an address port that a memory of `depth` entries uses.
 fn index(port: &str, depth: usize) -> String {
     match index_bits(depth) {
-        0 => "0".into(),
+        0 => "1'b0".into(),
         bits => format!("{port}[{}:0]", bits - 1),
     }
 }
@@ -133,6 +133,57 @@ impl<D: Synth, const A: usize> Logic for LutRam<D, A> {
                 index("write_address", depth)
             ),
         )
+    }
+}
+
+macro_rules! smallest_by_default {
+    ($($ram:ident),+) => { $(
+        /// The smallest memory, to be replaced by [`Self::new`] in a block's constructor.
+        impl<D: Synth, const A: usize> Default for $ram<D, A> {
+            fn default() -> Self {
+                Self::new(1)
+            }
+        }
+    )+ };
+}
+smallest_by_default!(BlockRam, LutRam);
+
+/// A constant of one component, set in a block's constructor: RustHDL's [`Constant`] with a
+/// [`Default`], so that blocks can derive theirs.
+#[derive(Clone, Debug)]
+pub struct Param<T: Synth>(Constant<T>);
+
+impl<T: Synth> Param<T> {
+    pub fn new(value: T) -> Self {
+        Self(Constant::new(value))
+    }
+
+    pub fn val(&self) -> T {
+        self.0.val()
+    }
+}
+
+impl<T: Synth> Default for Param<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
+
+impl<T: Synth> Logic for Param<T> {
+    fn update(&mut self) {}
+}
+
+impl<T: Synth> Block for Param<T> {
+    fn connect_all(&mut self) {}
+
+    fn update_all(&mut self) {}
+
+    fn has_changed(&self) -> bool {
+        false
+    }
+
+    fn accept(&self, name: &str, probe: &mut dyn Probe) {
+        self.0.accept(name, probe);
     }
 }
 

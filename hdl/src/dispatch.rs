@@ -1,0 +1,121 @@
+//! Dispatch: what becomes of the request in stage 3.
+//!
+//! Combinational. A request goes to the issue stage (TLB hit), to the walk table (a miss, or a page
+//! whose walk is not over: requests to one page keep their order), or to the completion (bad
+//! request, no permission). Where the way it must go is taken, the pipeline holds.
+
+use crate::prim::Param;
+use rust_hdl::prelude::*;
+use splitmem_abi::config::HwConfig;
+use splitmem_abi::request::Status;
+
+#[derive(LogicBlock, Default)]
+pub struct Dispatch {
+    pub valid: Signal<In, Bit>,
+    pub invalidate: Signal<In, Bit>,
+    pub bad: Signal<In, Bit>,
+    pub op: Signal<In, Bits<3>>,
+    pub va: Signal<In, Bits<48>>,
+    pub hit: Signal<In, Bit>,
+    pub frame: Signal<In, Bits<28>>,
+    pub read: Signal<In, Bit>,
+    pub write: Signal<In, Bit>,
+    /// The walk table's entry of its page.
+    pub found: Signal<In, Bit>,
+    pub found_done: Signal<In, Bit>,
+    pub found_waiting: Signal<In, Bit>,
+    pub found_stale: Signal<In, Bit>,
+    pub room: Signal<In, Bit>,
+    /// A walk's result takes the replay queue's port in this cycle.
+    pub result: Signal<In, Bit>,
+    pub issue_ready: Signal<In, Bit>,
+    pub answer_ready: Signal<In, Bit>,
+
+    pub advance: Signal<Out, Bit>,
+    pub issue: Signal<Out, Bit>,
+    pub issue_write: Signal<Out, Bit>,
+    pub issue_line: Signal<Out, Bits<34>>,
+    pub allocate: Signal<Out, Bit>,
+    pub attach: Signal<Out, Bit>,
+    /// It joins an entry that must be replayed once more.
+    pub again: Signal<Out, Bit>,
+    pub answer: Signal<Out, Bit>,
+    pub answer_status: Signal<Out, Bits<3>>,
+    pub tlb_hit: Signal<Out, Bit>,
+    pub tlb_miss: Signal<Out, Bit>,
+
+    live: Signal<Local, Bit>,
+    denied: Signal<Local, Bit>,
+    joins: Signal<Local, Bit>,
+    misses: Signal<Local, Bit>,
+    errs: Signal<Local, Bit>,
+    hits: Signal<Local, Bit>,
+    revives: Signal<Local, Bit>,
+    held: Signal<Local, Bit>,
+    check: Param<Bit>,
+    bad_request: Param<Bits<3>>,
+    no_permission: Param<Bits<3>>,
+}
+
+impl Dispatch {
+    pub fn new(config: &HwConfig) -> Self {
+        Self {
+            check: Param::new(config.check_permissions),
+            bad_request: Param::new((Status::BadRequest as u64).into()),
+            no_permission: Param::new((Status::NoPermission as u64).into()),
+            ..Default::default()
+        }
+    }
+}
+
+impl Logic for Dispatch {
+    #[hdl_gen]
+    fn update(&mut self) {
+        self.live.next = self.valid.val() && !self.invalidate.val();
+        self.denied.next = self.check.val()
+            && (((self.op.val() != 1) && !self.read.val())
+                || ((self.op.val() != 0) && !self.write.val()));
+        self.joins.next = self.live.val()
+            && !self.bad.val()
+            && self.found.val()
+            && (!self.hit.val() || !self.found_done.val() || self.found_waiting.val());
+        self.misses.next =
+            self.live.val() && !self.bad.val() && !self.found.val() && !self.hit.val();
+        self.hits.next = self.live.val()
+            && !self.bad.val()
+            && self.hit.val()
+            && !self.joins.val()
+            && !self.denied.val();
+        self.errs.next = self.live.val()
+            && !self.joins.val()
+            && (self.bad.val() || (self.hit.val() && self.denied.val()));
+        self.revives.next = self.joins.val() && self.found_done.val() && !self.found_waiting.val();
+        // An entry whose translation may be old must run dry before it serves anybody new.
+        self.held.next = (self.joins.val() && self.found_done.val() && self.found_stale.val())
+            || (self.revives.val() && self.result.val())
+            || (self.misses.val() && !self.room.val())
+            || (self.errs.val() && !self.answer_ready.val())
+            || (self.hits.val() && !self.issue_ready.val());
+        self.advance.next = !self.held.val();
+        self.issue.next = self.hits.val() && self.issue_ready.val();
+        self.issue_write.next = self.op.val() == 1;
+        self.issue_line.next = (bit_cast::<34, 28>(self.frame.val()) << 6)
+            | bit_cast::<34, 6>(self.va.val().get_bits::<6>(6));
+        if self.va.val().get_bit(47) {
+            self.issue_line.next = (bit_cast::<34, 28>(self.frame.val()) << 6)
+                | bit_cast::<34, 15>(self.va.val().get_bits::<15>(6));
+        }
+        self.allocate.next = self.misses.val() && self.room.val();
+        self.attach.next = self.joins.val() && !self.held.val();
+        self.again.next = self.revives.val() && !self.held.val();
+        self.answer.next = self.errs.val() && self.answer_ready.val();
+        self.answer_status.next = self.no_permission.val();
+        if self.bad.val() {
+            self.answer_status.next = self.bad_request.val();
+        }
+        self.tlb_hit.next =
+            self.live.val() && !self.bad.val() && self.hit.val() && !self.held.val();
+        self.tlb_miss.next =
+            self.live.val() && !self.bad.val() && !self.hit.val() && !self.held.val();
+    }
+}

@@ -1,0 +1,375 @@
+//! Replay and fault unit: serves the requests that waited for a walk, in their order.
+//!
+//! In: results of walks, entry by entry. Out, one waiter a cycle: to the issue stage with its
+//! physical line, or to the completion with a status. A first write to a page without a frame takes
+//! one from the free list in the same cycle, and its PTE write goes out behind it: nothing waits for
+//! it, and nothing waits for software.
+//!
+//! With the free list empty but frames still being cleared, the entry steps aside until one is
+//! ready; with no frame anywhere the request is answered `no memory`.
+
+use crate::fifo::Fifo;
+use crate::prim::{LutRam, Param};
+use rust_hdl::prelude::*;
+use splitmem_abi::config::HwConfig;
+use splitmem_abi::request::Status;
+
+#[derive(LogicBlock, Default)]
+pub struct Replay {
+    pub clock: Signal<In, Clock>,
+    pub reset: Signal<In, Bit>,
+
+    /// A request was accepted: what its replay would need of it.
+    pub accept: Signal<In, Bit>,
+    pub accept_slot: Signal<In, Bits<7>>,
+    pub accept_op: Signal<In, Bits<3>>,
+    pub accept_va: Signal<In, Bits<48>>,
+    /// Stage 3 allocates an entry.
+    pub allocate: Signal<In, Bit>,
+    pub allocate_index: Signal<In, Bits<7>>,
+    pub pid_3: Signal<In, Bits<16>>,
+    pub key_3: Signal<In, Bits<36>>,
+    pub line_3: Signal<In, Bits<34>>,
+    /// Stage 3 joins an entry that is done and has no waiter: it must be replayed once more. Not in
+    /// a cycle with `result`.
+    pub again: Signal<In, Bit>,
+    pub again_index: Signal<In, Bits<7>>,
+
+    /// The result of a walk.
+    pub result: Signal<In, Bit>,
+    pub result_index: Signal<In, Bits<7>>,
+    pub result_poison: Signal<In, Bit>,
+    pub result_mapped: Signal<In, Bit>,
+    pub result_present: Signal<In, Bit>,
+    pub result_read: Signal<In, Bit>,
+    pub result_write: Signal<In, Bit>,
+    pub result_frame: Signal<In, Bits<28>>,
+    pub result_way: Signal<In, Bits<2>>,
+
+    /// The walk table's side.
+    pub load_index: Signal<Out, Bits<7>>,
+    pub load_head: Signal<In, Bits<7>>,
+    pub index: Signal<Out, Bits<7>>,
+    pub slot: Signal<Out, Bits<7>>,
+    pub following: Signal<In, Bits<7>>,
+    pub more: Signal<In, Bit>,
+    pub filled: Signal<In, Bit>,
+    pub stale: Signal<In, Bit>,
+    pub last: Signal<Out, Bit>,
+    pub put_back: Signal<Out, Bit>,
+    pub fill: Signal<Out, Bit>,
+    pub fault: Signal<Out, Bit>,
+
+    /// A waiter stands here; it has the issue stage's next place if it needs it.
+    pub active: Signal<Out, Bit>,
+    /// The issue stage has a place for it.
+    pub issue_ready: Signal<In, Bit>,
+    pub issue: Signal<Out, Bit>,
+    pub issue_write: Signal<Out, Bit>,
+    pub issue_line: Signal<Out, Bits<34>>,
+    /// The completion has a place for it.
+    pub answer_ready: Signal<In, Bit>,
+    pub answer: Signal<Out, Bit>,
+    pub answer_status: Signal<Out, Bits<3>>,
+
+    /// TLB fill. Not while an invalidation is in stage 3.
+    pub fill_blocked: Signal<In, Bit>,
+    pub fill_pid: Signal<Out, Bits<16>>,
+    pub fill_key: Signal<Out, Bits<36>>,
+    pub fill_frame: Signal<Out, Bits<28>>,
+    pub fill_read: Signal<Out, Bit>,
+    pub fill_write: Signal<Out, Bit>,
+
+    /// Free lists: the head, whether more is on its way, and taking the head.
+    pub grant_4k_valid: Signal<In, Bit>,
+    pub grant_4k_frame: Signal<In, Bits<28>>,
+    pub grant_4k_take: Signal<Out, Bit>,
+    pub more_4k: Signal<In, Bit>,
+    pub grant_2m_valid: Signal<In, Bit>,
+    pub grant_2m_frame: Signal<In, Bits<28>>,
+    pub grant_2m_take: Signal<Out, Bit>,
+    pub more_2m: Signal<In, Bit>,
+    pub no_memory: Signal<Out, Bit>,
+    pub zero_read: Signal<Out, Bit>,
+
+    /// PTE writes: a frame into entry `way` of a bucket line.
+    pub pte_valid: Signal<Out, Bit>,
+    pub pte_ready: Signal<In, Bit>,
+    pub pte_index: Signal<Out, Bits<7>>,
+    pub pte_way: Signal<Out, Bits<2>>,
+    pub pte_frame: Signal<Out, Bits<28>>,
+    pub pte_line: Signal<Out, Bits<34>>,
+
+    /// Of each slot: `[14:0]` line in a 2 MiB page, `[15]` 2 MiB, `[18:16]` op.
+    requests: LutRam<Bits<19>, 7>,
+    /// Of each entry: `[27:0]` frame, `[29:28]` way, `[30]` present, `[31]` READ, `[32]` WRITE,
+    /// `[33]` mapped, `[34]` poison.
+    results: LutRam<Bits<35>, 7>,
+    /// Of each entry: `[15:0]` pid, `[51:16]` page key.
+    pages: LutRam<Bits<52>, 7>,
+    lines: LutRam<Bits<34>, 7>,
+    ready: Fifo<Bits<7>>,
+    starved_4k: Fifo<Bits<7>>,
+    starved_2m: Fifo<Bits<7>>,
+    pte_writes: Fifo<Bits<37>>,
+    run: DFF<Bit>,
+    run_index: DFF<Bits<7>>,
+    run_slot: DFF<Bits<7>>,
+
+    request: Signal<Local, Bits<19>>,
+    found: Signal<Local, Bits<35>>,
+    op: Signal<Local, Bits<3>>,
+    huge: Signal<Local, Bit>,
+    reads: Signal<Local, Bit>,
+    writes: Signal<Local, Bit>,
+    denied: Signal<Local, Bit>,
+    serves: Signal<Local, Bit>,
+    present: Signal<Local, Bit>,
+    needs_frame: Signal<Local, Bit>,
+    granted: Signal<Local, Bit>,
+    coming: Signal<Local, Bit>,
+    to_issue: Signal<Local, Bit>,
+    starves: Signal<Local, Bit>,
+    status: Signal<Local, Bits<3>>,
+    frame: Signal<Local, Bits<28>>,
+    line: Signal<Local, Bits<34>>,
+    wants_fill: Signal<Local, Bit>,
+    go_issue: Signal<Local, Bit>,
+    go_answer: Signal<Local, Bit>,
+    go_starve: Signal<Local, Bit>,
+    takes_frame: Signal<Local, Bit>,
+    leaves: Signal<Local, Bit>,
+    wake_4k: Signal<Local, Bit>,
+    wake_2m: Signal<Local, Bit>,
+    can_load: Signal<Local, Bit>,
+    load_at: Signal<Local, Bits<7>>,
+    load: Signal<Local, Bit>,
+    frame_mask: Param<Bits<28>>,
+    /// What a fault leaves of a result: all but the frame.
+    keep: Param<Bits<35>>,
+    check: Param<Bit>,
+    ok: Param<Bits<3>>,
+    not_mapped: Param<Bits<3>>,
+    no_permission: Param<Bits<3>>,
+    out_of_memory: Param<Bits<3>>,
+    uncorrectable: Param<Bits<3>>,
+}
+
+impl Replay {
+    pub fn new(config: &HwConfig) -> Self {
+        let slots = 2 * config.port_slots as usize;
+        let entries = config.walk_entries as usize;
+        let status = |s: Status| Param::new((s as u64).into());
+        Self {
+            requests: LutRam::new(slots),
+            results: LutRam::new(entries),
+            pages: LutRam::new(entries),
+            lines: LutRam::new(entries),
+            ready: Fifo::new(entries),
+            starved_4k: Fifo::new(entries),
+            starved_2m: Fifo::new(entries),
+            pte_writes: Fifo::new(entries),
+            frame_mask: Param::new((config.frame_mask() as u64).into()),
+            keep: Param::new(0x7_b000_0000u64.into()),
+            check: Param::new(config.check_permissions),
+            ok: status(Status::Ok),
+            not_mapped: status(Status::NotMapped),
+            no_permission: status(Status::NoPermission),
+            out_of_memory: status(Status::NoMemory),
+            uncorrectable: status(Status::Uncorrectable),
+            ..Default::default()
+        }
+    }
+}
+
+impl Logic for Replay {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(self, clock, run, run_index, run_slot);
+        clock!(
+            self, clock, requests, results, pages, lines, ready, starved_4k, starved_2m, pte_writes
+        );
+        self.ready.reset.next = self.reset.val();
+        self.starved_4k.reset.next = self.reset.val();
+        self.starved_2m.reset.next = self.reset.val();
+        self.pte_writes.reset.next = self.reset.val();
+
+        self.requests.write_enable.next = self.accept.val();
+        self.requests.write_address.next = self.accept_slot.val();
+        self.requests.write_data.next = (bit_cast::<19, 3>(self.accept_op.val()) << 16)
+            | bit_cast::<19, 6>(self.accept_va.val().get_bits::<6>(6));
+        if self.accept_va.val().get_bit(47) {
+            self.requests.write_data.next = (bit_cast::<19, 3>(self.accept_op.val()) << 16)
+                | bit_cast::<19, 15>(self.accept_va.val().get_bits::<15>(6))
+                | (bit_cast::<19, 1>(true.into()) << 15);
+        }
+        self.pages.write_enable.next = self.allocate.val();
+        self.pages.write_address.next = self.allocate_index.val();
+        self.pages.write_data.next =
+            (bit_cast::<52, 36>(self.key_3.val()) << 16) | bit_cast::<52, 16>(self.pid_3.val());
+        self.lines.write_enable.next = self.allocate.val();
+        self.lines.write_address.next = self.allocate_index.val();
+        self.lines.write_data.next = self.line_3.val();
+
+        // What the waiter is, and what its page is.
+        self.requests.read_address.next = self.run_slot.q.val();
+        self.results.read_address.next = self.run_index.q.val();
+        self.pages.read_address.next = self.run_index.q.val();
+        self.request.next = self.requests.read_data.val();
+        self.found.next = self.results.read_data.val();
+        self.op.next = self.request.val().get_bits::<3>(16);
+        self.huge.next = self.request.val().get_bit(15);
+        self.reads.next = self.op.val() != 1;
+        self.writes.next = self.op.val() != 0;
+        self.present.next = self.found.val().get_bit(30);
+        self.denied.next = self.check.val()
+            && ((self.reads.val() && !self.found.val().get_bit(31))
+                || (self.writes.val() && !self.found.val().get_bit(32)));
+        self.serves.next =
+            self.found.val().get_bit(33) && !self.found.val().get_bit(34) && !self.denied.val();
+        self.needs_frame.next = self.serves.val() && self.writes.val() && !self.present.val();
+        self.granted.next = self.grant_4k_valid.val();
+        self.coming.next = self.more_4k.val();
+        self.frame.next = self.grant_4k_frame.val();
+        if self.huge.val() {
+            self.granted.next = self.grant_2m_valid.val();
+            self.coming.next = self.more_2m.val();
+            self.frame.next = self.grant_2m_frame.val();
+        }
+        if self.present.val() {
+            self.frame.next = self.found.val().get_bits::<28>(0);
+        }
+        self.line.next = (bit_cast::<34, 28>((self.frame.val()) & (self.frame_mask.val())) << 6)
+            | bit_cast::<34, 15>(self.request.val().get_bits::<15>(0));
+        self.to_issue.next =
+            self.serves.val() && (self.present.val() || (self.writes.val() && self.granted.val()));
+        self.starves.next = self.needs_frame.val() && !self.granted.val() && self.coming.val();
+        self.status.next = self.ok.val();
+        if self.needs_frame.val() {
+            self.status.next = self.out_of_memory.val();
+        }
+        if self.denied.val() {
+            self.status.next = self.no_permission.val();
+        }
+        if !self.found.val().get_bit(33) {
+            self.status.next = self.not_mapped.val();
+        }
+        if self.found.val().get_bit(34) {
+            self.status.next = self.uncorrectable.val();
+        }
+
+        // What happens to it in this cycle.
+        self.wants_fill.next = !self.filled.val() && !self.stale.val();
+        self.takes_frame.next = self.to_issue.val() && !self.present.val();
+        self.go_issue.next = self.run.q.val()
+            && self.to_issue.val()
+            && self.issue_ready.val()
+            && !(self.wants_fill.val() && self.fill_blocked.val())
+            && !(self.takes_frame.val() && self.result.val());
+        self.go_starve.next = self.run.q.val() && self.starves.val();
+        self.go_answer.next = self.run.q.val()
+            && !self.to_issue.val()
+            && !self.starves.val()
+            && self.answer_ready.val();
+        self.leaves.next = self.go_issue.val() || self.go_answer.val();
+        self.active.next = self.run.q.val();
+        self.issue.next = self.go_issue.val();
+        self.issue_write.next = self.op.val() == 1;
+        self.issue_line.next = self.line.val();
+        self.answer.next = self.go_answer.val();
+        self.answer_status.next = self.status.val();
+        self.zero_read.next = self.go_answer.val() && self.serves.val() && !self.needs_frame.val();
+        self.no_memory.next = self.go_answer.val() && self.needs_frame.val();
+        self.grant_4k_take.next = self.go_issue.val() && self.takes_frame.val() && !self.huge.val();
+        self.grant_2m_take.next = self.go_issue.val() && self.takes_frame.val() && self.huge.val();
+        self.fault.next = self.go_issue.val() && self.takes_frame.val();
+        self.fill.next = self.go_issue.val() && self.wants_fill.val();
+        self.fill_pid.next = self.pages.read_data.val().get_bits::<16>(0);
+        self.fill_key.next = self.pages.read_data.val().get_bits::<36>(16);
+        self.fill_frame.next = self.frame.val();
+        self.fill_read.next = self.found.val().get_bit(31);
+        self.fill_write.next = self.found.val().get_bit(32);
+        self.last.next = self.leaves.val() && !self.more.val();
+        self.put_back.next = self.go_starve.val();
+        self.index.next = self.run_index.q.val();
+        self.slot.next = self.run_slot.q.val();
+
+        self.results.write_enable.next =
+            self.result.val() || (self.go_issue.val() && self.takes_frame.val());
+        self.results.write_address.next = self.run_index.q.val();
+        self.results.write_data.next = (bit_cast::<35, 28>(self.frame.val()))
+            | (bit_cast::<35, 1>(true.into()) << 30)
+            | ((self.found.val()) & (self.keep.val()));
+        if self.result.val() {
+            self.results.write_address.next = self.result_index.val();
+            self.results.write_data.next = (bit_cast::<35, 28>(self.result_frame.val()))
+                | (bit_cast::<35, 2>(self.result_way.val()) << 28)
+                | (bit_cast::<35, 1>(self.result_present.val().into()) << 30)
+                | (bit_cast::<35, 1>(self.result_read.val().into()) << 31)
+                | (bit_cast::<35, 1>(self.result_write.val().into()) << 32)
+                | (bit_cast::<35, 1>(self.result_mapped.val().into()) << 33)
+                | (bit_cast::<35, 1>(self.result_poison.val().into()) << 34);
+        }
+        self.pte_writes.push.next = self.go_issue.val() && self.takes_frame.val();
+        self.pte_writes.push_data.next =
+            (bit_cast::<37, 28>((self.frame.val()) & (self.frame_mask.val())))
+                | (bit_cast::<37, 2>(self.found.val().get_bits::<2>(28)) << 28)
+                | (bit_cast::<37, 7>(self.run_index.q.val()) << 30);
+        self.pte_valid.next = self.pte_writes.nonempty.val();
+        self.pte_writes.pop.next = self.pte_writes.nonempty.val() && self.pte_ready.val();
+        self.pte_frame.next = self.pte_writes.head.val().get_bits::<28>(0);
+        self.pte_way.next = self.pte_writes.head.val().get_bits::<2>(28);
+        self.pte_index.next = self.pte_writes.head.val().get_bits::<7>(30);
+        self.lines.read_address.next = self.pte_writes.head.val().get_bits::<7>(30);
+        self.pte_line.next = self.lines.read_data.val();
+
+        // Which entry comes next: one that starved and can go on before a fresh one.
+        self.ready.push.next = self.result.val() || self.again.val();
+        self.ready.push_data.next = self.again_index.val();
+        if self.result.val() {
+            self.ready.push_data.next = self.result_index.val();
+        }
+        self.starved_4k.push.next = self.go_starve.val() && !self.huge.val();
+        self.starved_4k.push_data.next = self.run_index.q.val();
+        self.starved_2m.push.next = self.go_starve.val() && self.huge.val();
+        self.starved_2m.push_data.next = self.run_index.q.val();
+        self.wake_4k.next =
+            self.starved_4k.nonempty.val() && (self.grant_4k_valid.val() || !self.more_4k.val());
+        self.wake_2m.next =
+            self.starved_2m.nonempty.val() && (self.grant_2m_valid.val() || !self.more_2m.val());
+        self.can_load.next = self.ready.nonempty.val() || self.wake_4k.val() || self.wake_2m.val();
+        self.load.next = self.can_load.val()
+            && (!self.run.q.val()
+                || self.go_starve.val()
+                || (self.leaves.val() && !self.more.val()));
+        self.load_at.next = self.ready.head.val();
+        self.ready.pop.next = false;
+        self.starved_4k.pop.next = false;
+        self.starved_2m.pop.next = false;
+        if self.wake_2m.val() {
+            self.load_at.next = self.starved_2m.head.val();
+            self.starved_2m.pop.next = self.load.val();
+        } else if self.wake_4k.val() {
+            self.load_at.next = self.starved_4k.head.val();
+            self.starved_4k.pop.next = self.load.val();
+        } else {
+            self.ready.pop.next = self.load.val();
+        }
+        self.load_index.next = self.load_at.val();
+        if self.leaves.val() {
+            self.run_slot.d.next = self.following.val();
+            self.run.d.next = self.more.val();
+        }
+        if self.go_starve.val() {
+            self.run.d.next = false;
+        }
+        if self.load.val() {
+            self.run.d.next = true;
+            self.run_index.d.next = self.load_at.val();
+            self.run_slot.d.next = self.load_head.val();
+        }
+        if self.reset.val() {
+            self.run.d.next = false;
+        }
+    }
+}
