@@ -19,7 +19,7 @@ pub struct HwConfig {
     pub tlb_ways: u32,
     /// Page-table walks that can be in flight at once: a power of two, 2 to 64.
     pub walk_entries: u32,
-    /// Requests that each port can have in flight: a power of two, 2 to 64.
+    /// Requests that each port can have in flight: a power of two, 2 to 32.
     pub port_slots: u32,
     /// Depth of the list of cleared 4 KiB frames: a power of two, 4 to 4096.
     pub free_4k: u32,
@@ -120,7 +120,7 @@ impl HwConfig {
         check!(tlb_sets, 2, 512, "a power of two from 2 to 512");
         check!(tlb_ways, 1, 8, "1, 2, 4 or 8");
         check!(walk_entries, 2, 64, "a power of two from 2 to 64");
-        check!(port_slots, 2, 64, "a power of two from 2 to 64");
+        check!(port_slots, 2, 32, "a power of two from 2 to 32");
         check!(free_4k, 4, 4096, "a power of two from 4 to 4096");
         check!(free_2m, 2, 256, "a power of two from 2 to 256");
         check!(zero_queue, 2, 64, "a power of two from 2 to 64");

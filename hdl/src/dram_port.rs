@@ -39,6 +39,7 @@ pub struct DramPort {
 
     pub table_valid: Signal<In, Bit>,
     pub table_write: Signal<In, Bit>,
+    pub table_tag: Signal<In, Bits<7>>,
     pub table_line: Signal<In, Bits<34>>,
     pub table_mask: Signal<In, Bits<64>>,
     pub table_data: Signal<In, Bits<512>>,
@@ -66,7 +67,7 @@ pub struct DramPort {
     patience: DFF<Bits<4>>,
     zero_patience: DFF<Bits<5>>,
     taken: Signal<Local, Bit>,
-    pte: Signal<Local, Bits<512>>,
+    pte: Signal<Local, Bits<128>>,
     pte_shift: Signal<Local, Bits<64>>,
     pte_bytes: Signal<Local, Bits<64>>,
     fault_mask: Param<Bits<64>>,
@@ -119,8 +120,8 @@ impl Logic for DramPort {
             self.pick.next = 4.into();
         }
 
-        self.pte.next = (bit_cast::<512, 28>(self.pte_frame.val()) << 96)
-            | (bit_cast::<512, 1>(true.into()) << 8);
+        self.pte.next = (bit_cast::<128, 28>(self.pte_frame.val()) << 96)
+            | (bit_cast::<128, 1>(true.into()) << 8);
         self.pte_shift.next = bit_cast::<64, 2>(self.pte_way.val()) << 4;
         self.pte_bytes.next = (self.fault_mask.val()) << (self.pte_shift.val());
 
@@ -139,10 +140,10 @@ impl Logic for DramPort {
             self.cmd_tag.next = bit_cast::<10, 7>(self.pte_index.val()) | (self.c_pte.val());
             self.cmd_line.next = self.pte_line.val();
             self.cmd_mask.next = self.pte_bytes.val();
-            self.cmd_data.next = (self.pte.val())
-                | ((self.pte.val()) << 128)
-                | ((self.pte.val()) << 256)
-                | ((self.pte.val()) << 384);
+            self.cmd_data.next = bit_cast::<512, 128>(self.pte.val())
+                | (bit_cast::<512, 128>(self.pte.val()) << 128)
+                | (bit_cast::<512, 128>(self.pte.val()) << 256)
+                | (bit_cast::<512, 128>(self.pte.val()) << 384);
         }
         if self.pick.val() == 2 {
             self.any.next = self.walk_valid.val();
@@ -153,7 +154,7 @@ impl Logic for DramPort {
         if self.pick.val() == 3 {
             self.any.next = self.table_valid.val();
             self.cmd_write.next = self.table_write.val();
-            self.cmd_tag.next = self.c_table.val();
+            self.cmd_tag.next = bit_cast::<10, 7>(self.table_tag.val()) | (self.c_table.val());
             self.cmd_line.next = self.table_line.val();
             self.cmd_mask.next = self.table_mask.val();
             self.cmd_data.next = self.table_data.val();

@@ -62,7 +62,8 @@ pub struct Issue {
     /// The port would take it in this cycle.
     pub ready: Signal<In, Bit>,
 
-    store: BlockRam<Bits<576>, 7>,
+    store: BlockRam<Bits<512>, 7>,
+    masks: BlockRam<Bits<64>, 7>,
     s_valid: DFF<Bit>,
     s_ordered: DFF<Bit>,
     s_amo: DFF<Bit>,
@@ -81,7 +82,8 @@ pub struct Issue {
 
 impl Issue {
     pub fn new(config: &HwConfig) -> Self {
-        Self { store: BlockRam::new(2 * config.port_slots as usize), ..Default::default() }
+        let slots = 2 * config.port_slots as usize;
+        Self { store: BlockRam::new(slots), masks: BlockRam::new(slots), ..Default::default() }
     }
 }
 
@@ -94,8 +96,11 @@ impl Logic for Issue {
         self.store.clock.next = self.clock.val();
         self.store.write_enable.next = self.accept.val();
         self.store.write_address.next = self.accept_slot.val();
-        self.store.write_data.next = bit_cast::<576, 512>(self.accept_data.val())
-            | (bit_cast::<576, 64>(self.accept_mask.val()) << 512);
+        self.store.write_data.next = self.accept_data.val();
+        self.masks.clock.next = self.clock.val();
+        self.masks.write_enable.next = self.accept.val();
+        self.masks.write_address.next = self.accept_slot.val();
+        self.masks.write_data.next = self.accept_mask.val();
 
         self.stops.next = self.conflict.val() && !self.s_ordered.q.val();
         self.free.next = !self.s_valid.q.val() || self.ready.val();
@@ -151,6 +156,7 @@ impl Logic for Issue {
             }
         }
         self.store.read_address.next = self.read_slot.val();
+        self.masks.read_address.next = self.read_slot.val();
 
         self.slot.next = self.s_slot.q.val();
         self.line.next = self.s_line.q.val();
@@ -160,8 +166,8 @@ impl Logic for Issue {
         self.present.next = self.s_valid.q.val();
         self.valid.next = self.s_valid.q.val() && !self.stops.val();
         self.amo.next = self.s_amo.q.val();
-        self.mask.next = self.store.read_data.val().get_bits::<64>(512);
-        self.data.next = self.store.read_data.val().get_bits::<512>(0);
+        self.mask.next = self.masks.read_data.val();
+        self.data.next = self.store.read_data.val();
         if self.s_amo.q.val() {
             self.mask.next = self.s_amo_mask.q.val();
             self.data.next = (bit_cast::<512, 64>(self.s_amo_data.q.val()))

@@ -1,26 +1,50 @@
 //! Splitmem's memory component in RustHDL.
+//!
+//! One file is one block; [`top`] draws how they hang together.
 // RustHDL's derive macros and kernels are shaped by what translates to Verilog.
 #![allow(missing_docs, clippy::all)]
 
+#[macro_use]
+mod macros;
+
+pub mod access;
 pub mod amo;
 pub mod bucket;
+pub mod bucket_lookup;
+pub mod bus;
 pub mod completion;
+pub mod counters;
 pub mod dispatch;
 pub mod dram_port;
+pub mod event_log;
 pub mod fifo;
+pub mod frame_lane;
+pub mod frames;
+pub mod free_list;
+pub mod histogram;
 pub mod intake;
+pub mod interrupts;
 pub mod issue;
 pub mod line_order;
-pub mod line_slot;
+pub mod mailbox;
 pub mod manage;
+pub mod page_ring;
 pub mod prim;
+pub mod pte_writer;
+pub mod registers;
 pub mod replay;
 pub mod response_fifo;
+pub mod result_queue;
 pub mod shootdown;
+pub mod shootdown_control;
+pub mod statistics;
+pub mod table_engine;
+pub mod table_reader;
 pub mod tlb;
 pub mod top;
-pub mod walk_entry;
 pub mod walk_table;
+pub mod written;
+pub mod zeroer;
 
 use rust_hdl::prelude::generate_verilog;
 use splitmem_abi::config::HwConfig;

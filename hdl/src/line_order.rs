@@ -6,8 +6,7 @@
 //! difference through which pid or port a line is reached.
 
 use crate::fifo::Fifo;
-use crate::line_slot::LineSlot;
-use crate::prim::LutRam;
+use crate::prim::{Cam, Encode, LutRam, Param};
 use rust_hdl::prelude::*;
 use splitmem_abi::config::HwConfig;
 
@@ -42,27 +41,34 @@ pub struct LineOrder {
     pub any_marked: Signal<Out, Bit>,
     pub idle: Signal<Out, Bit>,
 
-    slots: Vec<LineSlot>,
-    _slots: usize,
+    lines_held: Cam<34>,
     behind: LutRam<Bits<7>, 7>,
     lines: LutRam<Bits<35>, 7>,
     woken: Fifo<Bits<7>>,
+    holder: Encode,
+    /// One bit a slot: a request is in flight; a shootdown waits for it; it holds its line; it is
+    /// the last one to hold its line.
+    in_flight: DFF<Bits<64>>,
+    noted: DFF<Bits<64>>,
+    busy: DFF<Bits<64>>,
+    tail: DFF<Bits<64>>,
+    accepted: Signal<Local, Bits<64>>,
+    finished: Signal<Local, Bits<64>>,
+    passed: Signal<Local, Bits<64>>,
+    hits: Signal<Local, Bits<64>>,
     hit: Signal<Local, Bit>,
-    holder: Signal<Local, Bits<7>>,
-    wakes: Signal<Local, Bit>,
-    marked: Signal<Local, Bit>,
-    active: Signal<Local, Bit>,
+    one: Param<Bits<64>>,
 }
 
 impl LineOrder {
     pub fn new(config: &HwConfig) -> Self {
         let slots = 2 * config.port_slots as usize;
         Self {
-            slots: (0..slots).map(LineSlot::new).collect(),
-            _slots: slots,
+            lines_held: Cam::new(slots),
             behind: LutRam::new(slots),
             lines: LutRam::new(slots),
             woken: Fifo::new(slots),
+            one: Param::new(1u64.into()),
             ..Default::default()
         }
     }
@@ -71,29 +77,54 @@ impl LineOrder {
 impl Logic for LineOrder {
     #[hdl_gen]
     fn update(&mut self) {
-        clock!(self, clock, behind, lines, woken);
+        dff_setup!(self, clock, in_flight, noted, busy, tail);
+        clock!(self, clock, lines_held, behind, lines, woken);
         self.woken.reset.next = self.reset.val();
-        self.hit.next = false;
-        self.holder.next = 0.into();
-        self.wakes.next = false;
-        self.marked.next = false;
-        self.active.next = false;
-        for i in 0..self._slots {
-            self.hit.next = self.hit.val() || self.slots[i].equal.val();
-            self.holder.next = (self.holder.val()) | (self.slots[i].match_slot.val());
-            self.wakes.next = self.wakes.val() || self.slots[i].wakes.val();
-            self.marked.next = self.marked.val() || self.slots[i].marked.val();
-            self.active.next = self.active.val() || self.slots[i].active.val();
+        self.accepted.next = 0.into();
+        self.finished.next = 0.into();
+        self.passed.next = 0.into();
+        if self.accept.val() {
+            self.accepted.next = (self.one.val()) << (self.accept_slot.val());
         }
+        if self.finish.val() {
+            self.finished.next = (self.one.val()) << (self.finish_slot.val());
+        }
+        if self.pass.val() {
+            self.passed.next = (self.one.val()) << (self.slot.val());
+        }
+        // One that takes effect in this cycle is over: nobody needs to wait behind it.
+        self.lines_held.look.next = self.line.val();
+        self.hits.next = (self.lines_held.equal.val())
+            & (self.busy.q.val())
+            & (self.tail.q.val())
+            & (!self.finished.val());
+        self.hit.next = self.hits.val().any();
+        self.holder.bits.next = self.hits.val();
         self.conflict.next = self.hit.val();
-        self.any_marked.next = self.marked.val();
-        self.idle.next = !self.active.val();
+        self.lines_held.write_enable.next = self.pass.val();
+        self.lines_held.write_address.next = self.slot.val();
+        self.lines_held.write_data.next = self.line.val();
+
+        self.in_flight.d.next =
+            ((self.in_flight.q.val()) & (!self.finished.val())) | (self.accepted.val());
+        self.busy.d.next = ((self.busy.q.val()) & (!self.finished.val())) | (self.passed.val());
+        self.tail.d.next = (self.tail.q.val()) | (self.passed.val());
+        if self.pass.val() {
+            self.tail.d.next = ((self.tail.q.val()) & (!self.hits.val())) | (self.passed.val());
+        }
+        self.noted.d.next = (self.noted.q.val()) & (!self.finished.val());
+        if self.mark.val() {
+            self.noted.d.next = (self.in_flight.q.val()) & (!self.finished.val());
+        }
+        self.any_marked.next = self.noted.q.val().any();
+        self.idle.next = !(self.in_flight.q.val().any());
 
         self.behind.write_enable.next = self.pass.val() && self.hit.val();
-        self.behind.write_address.next = self.holder.val();
+        self.behind.write_address.next = self.holder.index.val();
         self.behind.write_data.next = self.slot.val();
         self.behind.read_address.next = self.finish_slot.val();
-        self.woken.push.next = self.wakes.val();
+        self.woken.push.next =
+            ((self.finished.val()) & (self.busy.q.val()) & (!self.tail.q.val())).any();
         self.woken.push_data.next = self.behind.read_data.val();
         self.wake_valid.next = self.woken.nonempty.val();
         self.wake_slot.next = self.woken.head.val();
@@ -105,20 +136,10 @@ impl Logic for LineOrder {
         self.lines.read_address.next = self.look_slot.val();
         self.look_line.next = self.lines.read_data.val().get_bits::<34>(0);
         self.look_write.next = self.lines.read_data.val().get_bit(34);
-
-        for i in 0..self._slots {
-            self.slots[i].clock.next = self.clock.val();
-            self.slots[i].reset.next = self.reset.val();
-            self.slots[i].accept.next = self.accept.val();
-            self.slots[i].accept_slot.next = self.accept_slot.val();
-            self.slots[i].line.next = self.line.val();
-            self.slots[i].pass.next = self.pass.val();
-            self.slots[i].pass_slot.next = self.slot.val();
-            self.slots[i].waits.next = self.pass.val() && self.hit.val();
-            self.slots[i].behind.next = self.holder.val();
-            self.slots[i].finish.next = self.finish.val();
-            self.slots[i].finish_slot.next = self.finish_slot.val();
-            self.slots[i].mark.next = self.mark.val();
+        if self.reset.val() {
+            self.in_flight.d.next = 0.into();
+            self.noted.d.next = 0.into();
+            self.busy.d.next = 0.into();
         }
     }
 }

@@ -187,6 +187,98 @@ impl<T: Synth> Block for Param<T> {
     }
 }
 
+/// Keys compared all at once: `equal` bit i says whether key i is the one looked for. The caller
+/// knows which keys mean anything.
+#[derive(LogicBlock)]
+pub struct Cam<const K: usize> {
+    pub clock: Signal<In, Clock>,
+    pub look: Signal<In, Bits<K>>,
+    pub equal: Signal<Out, Bits<64>>,
+    pub write_address: Signal<In, Bits<7>>,
+    pub write_data: Signal<In, Bits<K>>,
+    pub write_enable: Signal<In, Bit>,
+    _keys: Vec<Bits<K>>,
+}
+
+impl<const K: usize> Cam<K> {
+    pub fn new(depth: usize) -> Self {
+        assert!(depth.is_power_of_two() && depth <= 64);
+        Self {
+            clock: Default::default(),
+            look: Default::default(),
+            equal: Default::default(),
+            write_address: Default::default(),
+            write_data: Default::default(),
+            write_enable: Default::default(),
+            _keys: vec![Default::default(); depth],
+        }
+    }
+}
+
+impl<const K: usize> Default for Cam<K> {
+    fn default() -> Self {
+        Self::new(1)
+    }
+}
+
+impl<const K: usize> Logic for Cam<K> {
+    fn update(&mut self) {
+        let mask = self._keys.len() - 1;
+        if self.clock.pos_edge() && self.write_enable.val() {
+            self._keys[self.write_address.val().index() & mask] = self.write_data.val();
+        }
+        let look = self.look.val();
+        let equal = self._keys.iter().enumerate();
+        let equal = equal.fold(0u64, |bits, (i, key)| bits | ((*key == look) as u64) << i);
+        self.equal.next = equal.into();
+    }
+
+    fn connect(&mut self) {
+        self.equal.connect();
+    }
+
+    fn hdl(&self) -> Verilog {
+        let depth = self._keys.len();
+        let lines: String =
+            (0..depth).map(|i| format!("  equal[{i}] = keys[{i}] == look;\n")).collect();
+        Verilog::Custom(format!(
+            "reg [{}:0] keys [0:{}];\nalways @(*) begin\n  equal = 64'd0;\n{lines}end\n\
+             always @(posedge clock) if (write_enable) keys[{}] <= write_data;\n",
+            K - 1,
+            depth - 1,
+            index("write_address", depth)
+        ))
+    }
+}
+
+/// The index of the one bit that is set; zero if none is.
+#[derive(LogicBlock, Default)]
+pub struct Encode {
+    pub bits: Signal<In, Bits<64>>,
+    pub index: Signal<Out, Bits<7>>,
+}
+
+impl Logic for Encode {
+    fn update(&mut self) {
+        let bits = (0..64).fold(0u64, |n, i| n | (self.bits.val().get_bit(i) as u64) << i);
+        self.index.next = if bits == 0 { 0 } else { bits.trailing_zeros() as u64 }.into();
+    }
+
+    fn connect(&mut self) {
+        self.index.connect();
+    }
+
+    fn hdl(&self) -> Verilog {
+        let lines: String = (0..6)
+            .map(|k| {
+                let mask = (0..64).filter(|i| i >> k & 1 == 1).fold(0u64, |m, i| m | 1 << i);
+                format!("  index[{k}] = |(bits & 64'h{mask:016x});\n")
+            })
+            .collect();
+        Verilog::Custom(format!("always @(*) begin\n{lines}  index[6] = 1'b0;\nend\n"))
+    }
+}
+
 /// The region hash of `abi::hash`, combinational: 24 parities of the 34 bits `{vregion, pid}`.
 #[derive(LogicBlock, Default)]
 pub struct RegionHash {

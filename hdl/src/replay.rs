@@ -56,7 +56,6 @@ pub struct Replay {
     pub filled: Signal<In, Bit>,
     pub stale: Signal<In, Bit>,
     pub last: Signal<Out, Bit>,
-    pub put_back: Signal<Out, Bit>,
     pub fill: Signal<Out, Bit>,
     pub fault: Signal<Out, Bit>,
 
@@ -109,8 +108,9 @@ pub struct Replay {
     pages: LutRam<Bits<52>, 7>,
     lines: LutRam<Bits<34>, 7>,
     ready: Fifo<Bits<7>>,
-    starved_4k: Fifo<Bits<7>>,
-    starved_2m: Fifo<Bits<7>>,
+    /// Entries that wait for a frame, `[6:0]`, and the waiter that needs it, `[13:7]`.
+    starved_4k: Fifo<Bits<14>>,
+    starved_2m: Fifo<Bits<14>>,
     pte_writes: Fifo<Bits<37>>,
     run: DFF<Bit>,
     run_index: DFF<Bits<7>>,
@@ -143,6 +143,7 @@ pub struct Replay {
     wake_2m: Signal<Local, Bit>,
     can_load: Signal<Local, Bit>,
     load_at: Signal<Local, Bits<7>>,
+    load_slot: Signal<Local, Bits<7>>,
     load: Signal<Local, Bit>,
     frame_mask: Param<Bits<28>>,
     /// What a fault leaves of a result: all but the frame.
@@ -290,7 +291,6 @@ impl Logic for Replay {
         self.fill_read.next = self.found.val().get_bit(31);
         self.fill_write.next = self.found.val().get_bit(32);
         self.last.next = self.leaves.val() && !self.more.val();
-        self.put_back.next = self.go_starve.val();
         self.index.next = self.run_index.q.val();
         self.slot.next = self.run_slot.q.val();
 
@@ -330,9 +330,11 @@ impl Logic for Replay {
             self.ready.push_data.next = self.result_index.val();
         }
         self.starved_4k.push.next = self.go_starve.val() && !self.huge.val();
-        self.starved_4k.push_data.next = self.run_index.q.val();
+        self.starved_4k.push_data.next = bit_cast::<14, 7>(self.run_index.q.val())
+            | (bit_cast::<14, 7>(self.run_slot.q.val()) << 7);
         self.starved_2m.push.next = self.go_starve.val() && self.huge.val();
-        self.starved_2m.push_data.next = self.run_index.q.val();
+        self.starved_2m.push_data.next = bit_cast::<14, 7>(self.run_index.q.val())
+            | (bit_cast::<14, 7>(self.run_slot.q.val()) << 7);
         self.wake_4k.next =
             self.starved_4k.nonempty.val() && (self.grant_4k_valid.val() || !self.more_4k.val());
         self.wake_2m.next =
@@ -343,19 +345,22 @@ impl Logic for Replay {
                 || self.go_starve.val()
                 || (self.leaves.val() && !self.more.val()));
         self.load_at.next = self.ready.head.val();
+        self.load_slot.next = self.load_head.val();
         self.ready.pop.next = false;
         self.starved_4k.pop.next = false;
         self.starved_2m.pop.next = false;
         if self.wake_2m.val() {
-            self.load_at.next = self.starved_2m.head.val();
+            self.load_at.next = self.starved_2m.head.val().get_bits::<7>(0);
+            self.load_slot.next = self.starved_2m.head.val().get_bits::<7>(7);
             self.starved_2m.pop.next = self.load.val();
         } else if self.wake_4k.val() {
-            self.load_at.next = self.starved_4k.head.val();
+            self.load_at.next = self.starved_4k.head.val().get_bits::<7>(0);
+            self.load_slot.next = self.starved_4k.head.val().get_bits::<7>(7);
             self.starved_4k.pop.next = self.load.val();
         } else {
             self.ready.pop.next = self.load.val();
         }
-        self.load_index.next = self.load_at.val();
+        self.load_index.next = self.ready.head.val();
         if self.leaves.val() {
             self.run_slot.d.next = self.following.val();
             self.run.d.next = self.more.val();
@@ -366,7 +371,7 @@ impl Logic for Replay {
         if self.load.val() {
             self.run.d.next = true;
             self.run_index.d.next = self.load_at.val();
-            self.run_slot.d.next = self.load_head.val();
+            self.run_slot.d.next = self.load_slot.val();
         }
         if self.reset.val() {
             self.run.d.next = false;

@@ -314,7 +314,6 @@ impl Logic for Component {
         self.walks.replay_index.next = self.replay.index.val();
         self.walks.replay_slot.next = self.replay.slot.val();
         self.walks.replay_last.next = self.replay.last.val();
-        self.walks.replay_return.next = self.replay.put_back.val();
         self.walks.replay_fill.next = self.replay.fill.val();
         self.walks.replay_fault.next = self.replay.fault.val();
         self.walks.written.next = self.completion.pte_written.val();
@@ -416,6 +415,7 @@ impl Logic for Component {
         self.dram.walk_line.next = self.walk_queue.head.val().get_bits::<34>(0);
         self.dram.table_valid.next = self.manage.te_cmd_valid.val();
         self.dram.table_write.next = self.manage.te_cmd_write.val();
+        self.dram.table_tag.next = self.manage.te_cmd_tag.val();
         self.dram.table_line.next = self.manage.te_cmd_line.val();
         self.dram.table_mask.next = self.manage.te_cmd_mask.val();
         self.dram.table_data.next = self.manage.te_cmd_data.val();
@@ -508,6 +508,7 @@ impl Logic for Component {
         self.manage.zero_ack_tag.next = self.completion.index.val();
         self.manage.te_cmd_ready.next = self.dram.table_ready.val();
         self.manage.te_resp_valid.next = self.completion.table_valid.val();
+        self.manage.te_resp_tag.next = self.completion.index.val();
         self.manage.te_resp_data.next = self.completion.line.val();
         self.manage.te_resp_poison.next = self.completion.poison.val();
         self.manage.sd_busy.next = self.shootdown.busy.val();

@@ -1,11 +1,14 @@
 //! The pages on which requests wait: comparison in stage 2, lists, and freeing.
 //!
+//! An entry's life: allocated by a miss; `done` when the bucket line was read; the waiting requests
+//! are replayed in their order; freed when none waits and no PTE write is under way. While it lives,
+//! every request to its page that cannot be served out of the TLB joins its list.
+//!
 //! One entry per page at most: that two first writes to one page cannot both take a frame, and that
 //! requests to one page keep their order, both follow from it.
 
 use crate::fifo::IndexPool;
-use crate::prim::LutRam;
-use crate::walk_entry::WalkEntry;
+use crate::prim::{Cam, Encode, LutRam, Param};
 use rust_hdl::prelude::*;
 use splitmem_abi::config::HwConfig;
 
@@ -45,7 +48,6 @@ pub struct WalkTable {
     pub replay_filled: Signal<Out, Bit>,
     pub replay_stale: Signal<Out, Bit>,
     pub replay_last: Signal<In, Bit>,
-    pub replay_return: Signal<In, Bit>,
     pub replay_fill: Signal<In, Bit>,
     pub replay_fault: Signal<In, Bit>,
     pub written: Signal<In, Bit>,
@@ -54,46 +56,59 @@ pub struct WalkTable {
     pub any_stale: Signal<Out, Bit>,
     pub walks: Signal<Out, Bits<7>>,
 
-    entries: Vec<WalkEntry>,
-    _entries: usize,
+    pages: Cam<52>,
     pool: IndexPool,
+    heads: LutRam<Bits<7>, 7>,
+    join_tails: LutRam<Bits<7>, 7>,
+    replay_tails: LutRam<Bits<7>, 7>,
     /// Behind each slot in its list.
     links: LutRam<Bits<7>, 7>,
+    found_encode: Encode,
+    pick_encode: Encode,
+    /// One bit an entry: it holds a page; its bucket line was read; requests wait; its translation
+    /// went into the TLB; a PTE write is under way; a shootdown began since it was allocated.
+    valid: DFF<Bits<64>>,
+    done: DFF<Bits<64>>,
+    waiting: DFF<Bits<64>>,
+    filled: DFF<Bits<64>>,
+    writing: DFF<Bits<64>>,
+    old: DFF<Bits<64>>,
     found_slot: DFF<Bit>,
     found_at: DFF<Bits<7>>,
-    same_as_3: Signal<Local, Bit>,
-    any: Signal<Local, Bit>,
-    index: Signal<Local, Bits<7>>,
-    j_valid: Signal<Local, Bit>,
-    j_done: Signal<Local, Bit>,
-    j_waiting: Signal<Local, Bit>,
-    j_stale: Signal<Local, Bit>,
-    j_tail: Signal<Local, Bits<7>>,
-    l_head: Signal<Local, Bits<7>>,
-    r_tail: Signal<Local, Bits<7>>,
-    r_filled: Signal<Local, Bit>,
-    r_stale: Signal<Local, Bit>,
-    stale: Signal<Local, Bit>,
-    at_tail: Signal<Local, Bit>,
-    joins_replay: Signal<Local, Bit>,
-    free_any: Signal<Local, Bit>,
-    free_index: Signal<Local, Bits<7>>,
-    free_ok: Signal<Local, Bit>,
-    free_now: Signal<Local, Bit>,
     pick: DFF<Bit>,
     pick_at: DFF<Bits<7>>,
-    count: Signal<Local, Bits<7>>,
     walking: DFF<Bits<7>>,
+
+    hits: Signal<Local, Bits<64>>,
+    same_as_3: Signal<Local, Bit>,
+    allocated: Signal<Local, Bits<64>>,
+    joined: Signal<Local, Bits<64>>,
+    finished: Signal<Local, Bits<64>>,
+    replayed: Signal<Local, Bits<64>>,
+    emptied: Signal<Local, Bits<64>>,
+    fills: Signal<Local, Bits<64>>,
+    faults: Signal<Local, Bits<64>>,
+    answered: Signal<Local, Bits<64>>,
+    freed: Signal<Local, Bits<64>>,
+    idle: Signal<Local, Bits<64>>,
+    lowest: Signal<Local, Bits<64>>,
+    at_tail: Signal<Local, Bit>,
+    joins_replay: Signal<Local, Bit>,
+    free_now: Signal<Local, Bit>,
+    one: Param<Bits<64>>,
 }
 
 impl WalkTable {
     pub fn new(config: &HwConfig) -> Self {
         let entries = config.walk_entries as usize;
         Self {
-            entries: (0..entries).map(WalkEntry::new).collect(),
-            _entries: entries,
+            pages: Cam::new(entries),
             pool: IndexPool::new(entries),
+            heads: LutRam::new(entries),
+            join_tails: LutRam::new(entries),
+            replay_tails: LutRam::new(entries),
             links: LutRam::new(2 * config.port_slots as usize),
+            one: Param::new(1u64.into()),
             ..Default::default()
         }
     }
@@ -102,72 +117,68 @@ impl WalkTable {
 impl Logic for WalkTable {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, found_slot, found_at, pick, pick_at, walking);
-        clock!(self, clock, pool, links);
+        dff_setup!(
+            self, clock, valid, done, waiting, filled, writing, old, found_slot, found_at, pick,
+            pick_at, walking
+        );
+        clock!(self, clock, pages, pool, heads, join_tails, replay_tails, links);
         self.pool.reset.next = self.reset.val();
 
-        self.any.next = false;
-        self.index.next = 0.into();
-        self.j_valid.next = false;
-        self.j_done.next = false;
-        self.j_waiting.next = false;
-        self.j_stale.next = false;
-        self.j_tail.next = 0.into();
-        self.l_head.next = 0.into();
-        self.r_tail.next = 0.into();
-        self.r_filled.next = false;
-        self.r_stale.next = false;
-        self.stale.next = false;
-        self.free_any.next = false;
-        self.free_index.next = 0.into();
-        self.free_ok.next = false;
-        for i in 0..self._entries {
-            self.any.next = self.any.val() || self.entries[i].equal.val();
-            self.index.next = (self.index.val()) | (self.entries[i].match_index.val());
-            self.j_valid.next = self.j_valid.val() || self.entries[i].join_valid.val();
-            self.j_done.next = self.j_done.val() || self.entries[i].join_done.val();
-            self.j_waiting.next = self.j_waiting.val() || self.entries[i].join_waiting.val();
-            self.j_stale.next = self.j_stale.val() || self.entries[i].join_stale.val();
-            self.j_tail.next = (self.j_tail.val()) | (self.entries[i].join_tail.val());
-            self.l_head.next = (self.l_head.val()) | (self.entries[i].load_head.val());
-            self.r_tail.next = (self.r_tail.val()) | (self.entries[i].replay_tail.val());
-            self.r_filled.next = self.r_filled.val() || self.entries[i].replay_filled.val();
-            self.r_stale.next = self.r_stale.val() || self.entries[i].replay_stale.val();
-            self.stale.next = self.stale.val() || self.entries[i].stale.val();
-            // Any freeable entry will do; the last in the chain is taken.
-            if self.entries[i].freeable.val() {
-                self.free_any.next = true;
-                self.free_index.next = self.entries[i].freeable_index.val();
-            }
-            self.free_ok.next = self.free_ok.val() || self.entries[i].free_ok.val();
-        }
-        // The page of the request one ahead may get its entry in this very cycle.
+        // Stage 2 compares. The page of the request one ahead may get its entry in this very cycle.
+        self.pages.look.next =
+            (bit_cast::<52, 36>(self.key_2.val()) << 16) | bit_cast::<52, 16>(self.pid_2.val());
+        self.hits.next = (self.pages.equal.val()) & (self.valid.q.val());
+        self.found_encode.bits.next = self.hits.val();
         self.same_as_3.next =
             (self.pid_2.val() == self.pid_3.val()) && (self.key_2.val() == self.key_3.val());
         if self.advance.val() {
-            self.found_slot.d.next = self.any.val();
-            self.found_at.d.next = self.index.val();
+            self.found_slot.d.next = self.hits.val().any();
+            self.found_at.d.next = self.found_encode.index.val();
             if self.allocate.val() && self.same_as_3.val() {
                 self.found_slot.d.next = true;
                 self.found_at.d.next = self.pool.index.val();
             }
         }
-        // It may have been freed since it was compared.
-        self.found_3.next = self.found_slot.q.val() && self.j_valid.val();
-        self.found_done_3.next = self.j_done.val();
-        self.found_waiting_3.next = self.j_waiting.val();
-        self.found_stale_3.next = self.j_stale.val();
+        // Stage 3 looks at the entry found; it may have been freed since.
+        self.found_3.next =
+            self.found_slot.q.val() && self.valid.q.val().get_bit(self.found_at.q.val().index());
+        self.found_done_3.next = self.done.q.val().get_bit(self.found_at.q.val().index());
+        self.found_waiting_3.next = self.waiting.q.val().get_bit(self.found_at.q.val().index());
+        self.found_stale_3.next = self.old.q.val().get_bit(self.found_at.q.val().index());
         self.found_index_3.next = self.found_at.q.val();
         self.room.next = self.pool.available.val();
         self.room_index.next = self.pool.index.val();
         self.pool.take.next = self.allocate.val();
+        self.pages.write_enable.next = self.allocate.val();
+        self.pages.write_address.next = self.pool.index.val();
+        self.pages.write_data.next =
+            (bit_cast::<52, 36>(self.key_3.val()) << 16) | bit_cast::<52, 16>(self.pid_3.val());
 
-        self.links.write_enable.next = self.attach.val() && self.j_waiting.val();
-        self.links.write_address.next = self.j_tail.val();
+        // Lists: head, tail, and a link from each slot to the one behind it.
+        self.join_tails.read_address.next = self.found_at.q.val();
+        self.links.write_enable.next = self.attach.val() && self.found_waiting_3.val();
+        self.links.write_address.next = self.join_tails.read_data.val();
         self.links.write_data.next = self.slot_3.val();
+        self.heads.write_enable.next =
+            self.allocate.val() || (self.attach.val() && !self.found_waiting_3.val());
+        self.heads.write_address.next = self.found_at.q.val();
+        self.heads.write_data.next = self.slot_3.val();
+        self.join_tails.write_enable.next = self.allocate.val() || self.attach.val();
+        self.join_tails.write_address.next = self.found_at.q.val();
+        self.join_tails.write_data.next = self.slot_3.val();
+        self.replay_tails.write_enable.next = self.allocate.val() || self.attach.val();
+        self.replay_tails.write_address.next = self.found_at.q.val();
+        self.replay_tails.write_data.next = self.slot_3.val();
+        if self.allocate.val() {
+            self.heads.write_address.next = self.pool.index.val();
+            self.join_tails.write_address.next = self.pool.index.val();
+            self.replay_tails.write_address.next = self.pool.index.val();
+        }
+        self.heads.read_address.next = self.load_index.val();
+        self.load_head.next = self.heads.read_data.val();
+        self.replay_tails.read_address.next = self.replay_index.val();
         self.links.read_address.next = self.replay_slot.val();
-        self.load_head.next = self.l_head.val();
-        self.at_tail.next = self.replay_slot.val() == self.r_tail.val();
+        self.at_tail.next = self.replay_slot.val() == self.replay_tails.read_data.val();
         self.joins_replay.next =
             self.attach.val() && (self.found_at.q.val() == self.replay_index.val());
         self.replay_more.next = !self.at_tail.val() || self.joins_replay.val();
@@ -175,57 +186,81 @@ impl Logic for WalkTable {
         if self.at_tail.val() {
             self.replay_next.next = self.slot_3.val();
         }
-        self.replay_filled.next = self.r_filled.val();
-        self.replay_stale.next = self.r_stale.val();
-        self.any_stale.next = self.stale.val();
+        self.replay_filled.next = self.filled.q.val().get_bit(self.replay_index.val().index());
+        self.replay_stale.next = self.old.q.val().get_bit(self.replay_index.val().index());
+        self.any_stale.next = ((self.valid.q.val()) & (self.old.q.val())).any();
 
         // Freeing takes two cycles: pick one, then free it if nobody joined meanwhile.
-        self.pick.d.next = self.free_any.val();
-        self.pick_at.d.next = self.free_index.val();
+        self.idle.next = (self.valid.q.val())
+            & (self.done.q.val())
+            & (!self.waiting.q.val())
+            & (!self.writing.q.val());
+        self.lowest.next = (self.idle.val()) & ((!self.idle.val()) + 1);
+        self.pick_encode.bits.next = self.lowest.val();
+        self.pick.d.next = self.idle.val().any();
+        self.pick_at.d.next = self.pick_encode.index.val();
         self.free_now.next = self.pick.q.val()
-            && self.free_ok.val()
+            && self.idle.val().get_bit(self.pick_at.q.val().index())
             && !(self.attach.val() && (self.found_at.q.val() == self.pick_at.q.val()));
         self.pool.give.next = self.free_now.val();
         self.pool.give_index.next = self.pick_at.q.val();
 
-        self.count.next = self.walking.q.val();
+        // What happens to which entry.
+        self.allocated.next = 0.into();
+        self.joined.next = 0.into();
+        self.finished.next = 0.into();
+        self.emptied.next = 0.into();
+        self.fills.next = 0.into();
+        self.faults.next = 0.into();
+        self.answered.next = 0.into();
+        self.freed.next = 0.into();
+        self.replayed.next = (self.one.val()) << (self.replay_index.val());
+        if self.allocate.val() {
+            self.allocated.next = (self.one.val()) << (self.pool.index.val());
+        }
+        if self.attach.val() {
+            self.joined.next = (self.one.val()) << (self.found_at.q.val());
+        }
+        if self.finish.val() {
+            self.finished.next = (self.one.val()) << (self.finish_index.val());
+        }
+        if self.written.val() {
+            self.answered.next = (self.one.val()) << (self.written_index.val());
+        }
+        if self.free_now.val() {
+            self.freed.next = (self.one.val()) << (self.pick_at.q.val());
+        }
+        if self.replay_last.val() {
+            self.emptied.next = self.replayed.val();
+        }
+        if self.replay_fill.val() {
+            self.fills.next = self.replayed.val();
+        }
+        if self.replay_fault.val() {
+            self.faults.next = self.replayed.val();
+        }
+        self.valid.d.next = ((self.valid.q.val()) & (!self.freed.val())) | (self.allocated.val());
+        self.done.d.next = ((self.done.q.val()) | (self.finished.val())) & (!self.allocated.val());
+        self.waiting.d.next = ((self.waiting.q.val()) & (!self.emptied.val()))
+            | (self.allocated.val())
+            | (self.joined.val());
+        self.filled.d.next = ((self.filled.q.val()) | (self.fills.val())) & (!self.allocated.val());
+        self.writing.d.next = (((self.writing.q.val()) & (!self.answered.val()))
+            | (self.faults.val()))
+            & (!self.allocated.val());
+        self.old.d.next = (self.old.q.val()) & (!self.allocated.val());
+        if self.mark.val() {
+            self.old.d.next = ((self.old.q.val()) | (self.valid.q.val())) & (!self.allocated.val());
+        }
         if self.allocate.val() && !self.finish.val() {
-            self.count.next = self.walking.q.val() + 1;
+            self.walking.d.next = self.walking.q.val() + 1;
         }
         if self.finish.val() && !self.allocate.val() {
-            self.count.next = self.walking.q.val() - 1;
+            self.walking.d.next = self.walking.q.val() - 1;
         }
-        self.walking.d.next = self.count.val();
         self.walks.next = self.walking.q.val();
-
-        for i in 0..self._entries {
-            self.entries[i].clock.next = self.clock.val();
-            self.entries[i].reset.next = self.reset.val();
-            self.entries[i].pid_2.next = self.pid_2.val();
-            self.entries[i].key_2.next = self.key_2.val();
-            self.entries[i].allocate.next = self.allocate.val();
-            self.entries[i].allocate_index.next = self.pool.index.val();
-            self.entries[i].pid_3.next = self.pid_3.val();
-            self.entries[i].key_3.next = self.key_3.val();
-            self.entries[i].slot_3.next = self.slot_3.val();
-            self.entries[i].attach.next = self.attach.val();
-            self.entries[i].join_index.next = self.found_at.q.val();
-            self.entries[i].finish.next = self.finish.val();
-            self.entries[i].finish_index.next = self.finish_index.val();
-            self.entries[i].load_index.next = self.load_index.val();
-            self.entries[i].replay_index.next = self.replay_index.val();
-            self.entries[i].replay_last.next = self.replay_last.val();
-            self.entries[i].replay_return.next = self.replay_return.val();
-            self.entries[i].replay_slot.next = self.replay_slot.val();
-            self.entries[i].replay_fill.next = self.replay_fill.val();
-            self.entries[i].replay_fault.next = self.replay_fault.val();
-            self.entries[i].written.next = self.written.val();
-            self.entries[i].written_index.next = self.written_index.val();
-            self.entries[i].mark.next = self.mark.val();
-            self.entries[i].free.next = self.free_now.val();
-            self.entries[i].free_index.next = self.pick_at.q.val();
-        }
         if self.reset.val() {
+            self.valid.d.next = 0.into();
             self.found_slot.d.next = false;
             self.pick.d.next = false;
             self.walking.d.next = 0.into();
