@@ -78,7 +78,6 @@ use splitmem_abi::config::HwConfig;
 use splitmem_abi::geometry::PageSize;
 use splitmem_abi::regs;
 use splitmem_abi::regs::field::CONTROL;
-use splitmem_abi::regs::Counter;
 use splitmem_abi::request::{Request, Response, Status};
 use statistics::Statistics;
 use table::Table;
@@ -200,20 +199,9 @@ impl Model {
     /// Takes the next frame out of its free list, whoever it is for.
     fn take_frame(&mut self, size: PageSize) -> Option<u32> {
         let (frame, cleared) = self.frames.grant(size, &mut self.memory)?;
-        self.count_cleared(size, cleared);
+        self.statistics.zeroed(size, cleared);
         self.raise_levels();
         Some(frame)
-    }
-
-    fn count_cleared(&mut self, size: PageSize, frames: u64) {
-        self.statistics.add(Counter::DramWrites, frames * size.lines() as u64);
-        self.statistics.add(
-            match size {
-                PageSize::Small => Counter::Zeroed4k,
-                PageSize::Huge => Counter::Zeroed2m,
-            },
-            frames,
-        );
     }
 }
 

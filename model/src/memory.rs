@@ -153,7 +153,8 @@ impl Memory {
         // A run longer than this DRAM is all of it.
         let len = ((count as usize) << LINE_SHIFT).min(self.chunk_bytes);
         // Clearing what is clear already would only make the host provide pages for it.
-        if self.bytes(first, len).is_some_and(|old| old.iter().any(|&byte| byte != 0)) {
+        let dirty = |old: &[u8]| old.chunks(LINE_BYTES).any(|line| line != [0; LINE_BYTES]);
+        if self.bytes(first, len).is_some_and(dirty) {
             self.bytes_mut(first, len).fill(0);
         }
         if !self.poisoned.is_empty() {

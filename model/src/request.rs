@@ -7,7 +7,6 @@ use splitmem_abi::event::Event;
 use splitmem_abi::geometry::{PageSize, LINE_BYTES, VA_END};
 use splitmem_abi::pte::{Pte, FAULT_MASK};
 use splitmem_abi::regs::field::IRQ_STATUS;
-use splitmem_abi::regs::Counter;
 use splitmem_abi::request::{Line, Op, Request, Response, Status};
 
 /// A native request as it stands on the port: the op may be unknown.
@@ -111,12 +110,12 @@ impl Model {
     ) -> Result<(), Status> {
         let op = op.filter(|op| op.takes(r.va)).ok_or(Status::BadRequest)?;
         if choice == Choice::Current {
-            self.statistics.walk();
+            self.statistics.walks += 1;
         }
         let line = match self.plan(r, op, choice) {
             Plan::Fail(status) => return Err(status),
             Plan::Zeros => {
-                self.statistics.count(Counter::ZeroReads);
+                self.statistics.zero_reads += 1;
                 return Ok(());
             }
             Plan::Line(line) => line,
@@ -187,11 +186,7 @@ impl Model {
         let frame = self.take_frame(size).ok_or(Status::NoMemory)?;
         let given = Pte { present: true, frame, ..Pte::default() };
         write_pte(&mut self.memory, entry, given, FAULT_MASK);
-        self.statistics.count(Counter::DramWrites);
-        self.statistics.count(match size {
-            PageSize::Small => Counter::Faults4k,
-            PageSize::Huge => Counter::Faults2m,
-        });
+        self.statistics.fault(size);
         Ok(data_line(frame, va))
     }
 
@@ -206,10 +201,10 @@ impl Model {
     ) -> Result<(), Status> {
         if op == Op::Write {
             self.memory.write(line, r.data, r.mask);
-            self.statistics.count(Counter::DramWrites);
+            self.statistics.writes += 1;
             return Ok(());
         }
-        self.statistics.count(Counter::DramReads);
+        self.statistics.reads += 1;
         self.memory.read(line, answer).map_err(|Poisoned| Status::Uncorrectable)?;
         if op == Op::Read {
             return Ok(());
@@ -223,7 +218,7 @@ impl Model {
         };
         if let Some(new) = new {
             self.memory.write_word(line, at, new);
-            self.statistics.count(Counter::DramWrites);
+            self.statistics.writes += 1;
         }
         *answer = ZEROS;
         answer[..8].copy_from_slice(&old.to_le_bytes());

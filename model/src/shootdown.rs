@@ -5,7 +5,6 @@ use crate::Model;
 use splitmem_abi::geometry::{page_key, PageSize, PAGE_SHIFT};
 use splitmem_abi::regs;
 use splitmem_abi::regs::field::{IRQ_STATUS, SD_COMMAND, SD_STATUS};
-use splitmem_abi::regs::Counter;
 
 /// The shootdown unit's state.
 #[derive(Debug, Default)]
@@ -37,7 +36,7 @@ impl Model {
     pub fn complete_shootdown(&mut self) -> bool {
         let Some((coverage, until)) = self.shootdown.under_way.take() else { return false };
         self.replaced.shoot_down(&coverage, until);
-        self.statistics.count(Counter::Shootdowns);
+        self.statistics.shootdowns += 1;
         self.raise(IRQ_STATUS::SD_DONE);
         true
     }

@@ -4,68 +4,91 @@
 //! (so the histograms count requests by op, in bin 0), every translation is a TLB miss and a walk
 //! of its own, and nothing ever waits.
 
-use splitmem_abi::regs::{Counter, HISTOGRAM_BINS, HISTOGRAM_OPS};
+use splitmem_abi::geometry::PageSize;
+use splitmem_abi::regs::{Counter, HISTOGRAM_BINS};
 use splitmem_abi::request::{Op, Status};
 
+/// What was counted since reset or `CLEAR_STATS`. The hot path counts little; the rest is added up
+/// when it is read.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Statistics {
-    counters: [u64; Counter::ALL.len()],
-    latencies: [u32; HISTOGRAM_OPS],
+    /// Requests by op (the last: unknown ones) and status.
+    answers: [[u64; Status::ALL.len()]; Op::ALL.len() + 1],
+    /// Translations, each one bucket read.
+    pub walks: u64,
+    /// Lines read and written but for buckets of translations.
+    pub reads: u64,
+    pub writes: u64,
+    pub faults_4k: u64,
+    pub faults_2m: u64,
+    pub zero_reads: u64,
+    pub zeroed_4k: u64,
+    pub zeroed_2m: u64,
+    pub shootdowns: u64,
 }
 
 impl Statistics {
-    #[inline]
-    pub fn add(&mut self, counter: Counter, n: u64) {
-        self.counters[counter as usize] += n;
-    }
-
-    #[inline]
-    pub fn count(&mut self, counter: Counter) {
-        self.add(counter, 1);
-    }
-
-    /// One lookup that missed and walked.
-    #[inline]
-    pub fn walk(&mut self) {
-        self.count(Counter::TlbMisses);
-        self.count(Counter::Walks);
-        self.count(Counter::DramReads);
-        self.counters[Counter::WalksPeak as usize] = 1;
-    }
-
-    /// One request, from acceptance to answer. Unknown ops stand in no counter of requests by op.
+    /// One request, from acceptance to answer.
     #[inline]
     pub fn request(&mut self, op: Option<Op>, status: Status) {
-        self.count(Counter::Cycles);
-        if let Some(op) = op {
-            self.count(match op {
-                Op::Read => Counter::Reads,
-                Op::Write => Counter::Writes,
-                Op::FetchAdd | Op::CompareSwap => Counter::Atomics,
-            });
-            self.latencies[op as usize] = self.latencies[op as usize].wrapping_add(1);
-        }
-        self.count(match status {
-            Status::Ok => Counter::Ok,
-            Status::NotMapped => Counter::NotMapped,
-            Status::NoPermission => Counter::NoPermission,
-            Status::NoMemory => Counter::NoMemory,
-            Status::BadRequest => Counter::BadRequest,
-            Status::Uncorrectable => Counter::Uncorrectable,
-        });
+        self.answers[op.map_or(Op::ALL.len(), |op| op as usize)][status as usize] += 1;
     }
 
-    /// Counter `n` in the order of the registers; zero beyond the last.
-    pub fn counter(&self, n: usize) -> u64 {
-        self.counters.get(n).copied().unwrap_or(0)
+    /// A first write: one frame, one write of its entry.
+    pub fn fault(&mut self, size: PageSize) {
+        self.writes += 1;
+        match size {
+            PageSize::Small => self.faults_4k += 1,
+            PageSize::Huge => self.faults_2m += 1,
+        }
+    }
+
+    /// Frames cleared line by line.
+    pub fn zeroed(&mut self, size: PageSize, frames: u64) {
+        self.writes += frames * size.lines() as u64;
+        match size {
+            PageSize::Small => self.zeroed_4k += frames,
+            PageSize::Huge => self.zeroed_2m += frames,
+        }
+    }
+
+    /// A counter's value.
+    pub fn counter(&self, counter: Counter) -> u64 {
+        let answered = |status: Status| self.answers.iter().map(|row| row[status as usize]).sum();
+        match counter {
+            Counter::Cycles => self.answers.iter().flatten().sum(),
+            Counter::Reads => self.requests(Op::Read),
+            Counter::Writes => self.requests(Op::Write),
+            Counter::Atomics => self.requests(Op::FetchAdd) + self.requests(Op::CompareSwap),
+            Counter::Ok => answered(Status::Ok),
+            Counter::NotMapped => answered(Status::NotMapped),
+            Counter::NoPermission => answered(Status::NoPermission),
+            Counter::NoMemory => answered(Status::NoMemory),
+            Counter::BadRequest => answered(Status::BadRequest),
+            Counter::Uncorrectable => answered(Status::Uncorrectable),
+            Counter::TlbMisses | Counter::Walks => self.walks,
+            Counter::WalksPeak => self.walks.min(1),
+            Counter::Faults4k => self.faults_4k,
+            Counter::Faults2m => self.faults_2m,
+            Counter::ZeroReads => self.zero_reads,
+            Counter::Zeroed4k => self.zeroed_4k,
+            Counter::Zeroed2m => self.zeroed_2m,
+            Counter::DramReads => self.walks + self.reads,
+            Counter::DramWrites => self.writes,
+            Counter::Shootdowns => self.shootdowns,
+            Counter::TlbHits | Counter::WalkMerges | Counter::LineWaits | Counter::PortStalls => 0,
+        }
     }
 
     /// Word `i` of the histograms.
     pub fn histogram(&self, i: usize) -> u32 {
-        if i % HISTOGRAM_BINS == 0 {
-            self.latencies[i / HISTOGRAM_BINS]
-        } else {
-            0
+        match (i % HISTOGRAM_BINS, Op::ALL.get(i / HISTOGRAM_BINS)) {
+            (0, Some(op)) => self.requests(*op) as u32,
+            _ => 0,
         }
+    }
+
+    fn requests(&self, op: Op) -> u64 {
+        self.answers[op as usize].iter().sum()
     }
 }
