@@ -1,0 +1,75 @@
+//! Commands to the memory monitor through the host's side of the mailbox registers.
+//!
+//! [`send`] rings the doorbell, [`receive`] looks whether the monitor has answered. How long to wait
+//! between, and what makes time pass, is the backend's.
+
+use splitmem_abi::bus::{BusError, RegisterBus};
+use splitmem_abi::mailbox::{Command, ReturnCode};
+use splitmem_abi::regs::{self, field, MAILBOX_WORDS};
+
+use crate::transport::{MailboxReply, TransportError};
+
+/// Whether the monitor still owns the mailbox.
+///
+/// # Errors
+/// [`TransportError::Gone`] or [`TransportError::Protocol`].
+pub fn busy(bus: &mut impl RegisterBus) -> Result<bool, TransportError> {
+    let doorbell = bus.read(regs::MB_DOORBELL.offset).map_err(broken)?;
+    Ok(field::MB_DOORBELL::BUSY.get(doorbell) == 1)
+}
+
+/// Writes a command and rings the doorbell.
+///
+/// # Errors
+/// [`TransportError::Timeout`] if an earlier command was never answered,
+/// [`TransportError::Gone`] or [`TransportError::Protocol`].
+pub fn send(bus: &mut impl RegisterBus, command: &Command) -> Result<(), TransportError> {
+    if busy(bus)? {
+        return Err(TransportError::Timeout("the time of the command before this one".into()));
+    }
+    let mut payload = [0; MAILBOX_WORDS];
+    let (opcode, length) = command.encode(&mut payload);
+    for (i, word) in payload.iter().take(words(length)).enumerate() {
+        bus.write(regs::MB_PAYLOAD.at(i as u16), *word).map_err(broken)?;
+    }
+    let header =
+        field::MB_COMMAND::OPCODE.put(opcode as u32) | field::MB_COMMAND::LENGTH.put(length as u32);
+    bus.write(regs::MB_COMMAND.offset, header).map_err(broken)?;
+    bus.write(regs::MB_DOORBELL.offset, field::MB_DOORBELL::BUSY.put(1)).map_err(broken)
+}
+
+/// The monitor's reply, if it has answered.
+///
+/// # Errors
+/// [`TransportError::Gone`], or [`TransportError::Protocol`] if the reply is malformed.
+pub fn receive(bus: &mut impl RegisterBus) -> Result<Option<MailboxReply>, TransportError> {
+    if busy(bus)? {
+        return Ok(None);
+    }
+    let status = bus.read(regs::MB_STATUS.offset).map_err(broken)?;
+    let code = field::MB_STATUS::CODE.get(status) as u16;
+    let length = field::MB_STATUS::LENGTH.get(status) as u16;
+    let code = ReturnCode::from_code(code)
+        .ok_or_else(|| TransportError::Protocol(format!("unknown return code {code}")))?;
+    if words(length) > MAILBOX_WORDS {
+        return Err(TransportError::Protocol(format!("a reply of {length} bytes")));
+    }
+    let mut payload = Box::new([0; MAILBOX_WORDS]);
+    for (i, word) in payload.iter_mut().take(words(length)).enumerate() {
+        *word = bus.read(regs::MB_PAYLOAD.at(i as u16)).map_err(broken)?;
+    }
+    bus.write(regs::HOST_IRQ_STATUS.offset, field::HOST_IRQ_STATUS::REPLY.put(1)).map_err(broken)?;
+    Ok(Some(MailboxReply { code, payload }))
+}
+
+/// The error of a register access that failed.
+pub fn broken(error: BusError) -> TransportError {
+    match error {
+        BusError::Gone => TransportError::Gone("a register access was not answered".into()),
+        BusError::Denied { .. } => TransportError::Protocol(error.to_string()),
+    }
+}
+
+fn words(bytes: u16) -> usize {
+    (bytes as usize).div_ceil(4)
+}

@@ -1,0 +1,12 @@
+//! Backends of [`Transport`](crate::transport::Transport), and what they share.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`model`] | the golden model and the firmware's monitor, in process |
+//! | [`job`] | a submission as line requests, and its completion as their answers |
+//! | [`tags`] | many jobs in flight at a port that answers out of order |
+//! | [`mailbox`] | commands to the monitor through the host's mailbox registers |
+
+pub mod job;
+pub mod mailbox;
+pub mod tags;

@@ -1,0 +1,312 @@
+//! ExCache: local frames of 4 KiB under software control (LegoOS, OSDI'18, section 4.3).
+//!
+//! # Path of an access
+//! A **hit** loads the page's [`entry`] word, selected by the page's index in its allocation, reads
+//! or writes the frame, and is done: no lock of the cache, no hash, no call of the component. A write
+//! holds its page's own lock for the copy.
+//!
+//! A **miss** ([`fault`]) takes the lock of the page's set, finds a frame, and hands the fetch, the
+//! prefetches it led to and the write-backs it made necessary to the link in one batch. Then it waits,
+//! driving the link, without any lock.
+//!
+//! # What keeps a page from being fetched stale
+//! A page that was written and left its frame is in one of two places until the component has
+//! acknowledged its write-back: in its set's eviction list, or in the victim cache. A miss looks
+//! there under the set's lock before it fetches, and waits or takes the page back. (With
+//! write-protection the page has not left its frame.) So no fetch of a page is ever in flight together
+//! with a write-back of it, and the cache does not depend on the order in which a transport does
+//! its work.
+//!
+//! # Failures
+//! A page whose write-back fails stays in the cache, dirty and *stuck*: it can be read and
+//! written, it does not leave, and a flush tries again and reports. A miss that finds only stuck
+//! pages in its set tries again too, and fails with what the component said.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`entry`] | a page's word, and the rules of concurrent use |
+//! | [`frames`] | the local memory |
+//! | [`set`] | which page is in which frame, and which leaves next |
+//! | [`victim`] | the victim cache |
+//! | [`fault`] | misses |
+//! | [`evict`] | evictions and write-backs |
+//! | [`ahead`] | pages fetched before they are asked for |
+//! | [`claim`] | pages taken out of the cache for an atomic, or to be freed |
+//! | [`flush`] | dirty pages written back without leaving |
+
+mod ahead;
+mod claim;
+pub(crate) mod entry;
+mod evict;
+mod fault;
+mod flush;
+mod frames;
+pub(crate) mod predictor;
+mod set;
+mod stats;
+mod victim;
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+pub use stats::{ExCacheStats, Sample};
+
+use crate::config::{ConfigError, DirtyTracking, Eviction, ExCacheConfig, Shape};
+use crate::error::MemoryError;
+use crate::link::Link;
+use crate::region::{PageRef, Region};
+use entry::{relax, Entry, LOCKED, RESIDENT};
+use fault::{Faulted, Need};
+use frames::{Frames, Page};
+use set::Set;
+use stats::{one, Stats};
+use victim::VictimCache;
+
+/// A slot: set and way. Its frame is `set * ways + way`.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    set: usize,
+    way: u32,
+}
+
+pub(crate) struct ExCache {
+    config: ExCacheConfig,
+    shape: Shape,
+    /// Pages evicted together.
+    batch: usize,
+    link: Arc<Link>,
+    frames: Frames,
+    sets: Box<[Mutex<Set>]>,
+    /// Locked after a set's lock, never before.
+    victims: Option<Mutex<VictimCache>>,
+    stats: Stats,
+}
+
+impl ExCache {
+    pub fn new(config: ExCacheConfig, link: Arc<Link>) -> Result<Self, ConfigError> {
+        let shape = config.shape()?;
+        let victims = match config.eviction {
+            Eviction::Victim { pages } => Some(Mutex::new(VictimCache::new(pages))),
+            _ => None,
+        };
+        let set = |i: usize| Mutex::new(Set::new(shape.ways, config.seed.wrapping_add(i as u64)));
+        Ok(Self {
+            shape,
+            batch: config.evict_batch.clamp(1, (shape.ways / 4).max(1)),
+            link,
+            frames: Frames::new(shape.frames(), config.dirty == DirtyTracking::Line),
+            sets: (0..shape.sets).map(set).collect(),
+            victims,
+            stats: Stats::new(config.sample_every),
+            config,
+        })
+    }
+
+    pub fn config(&self) -> &ExCacheConfig {
+        &self.config
+    }
+
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    pub fn stats(&self) -> ExCacheStats {
+        self.stats.snapshot()
+    }
+
+    /// The set of a page: consecutive pages go to consecutive sets, and processes start apart.
+    fn set_of(&self, page: &PageRef) -> usize {
+        let number = (page.va() >> 12).wrapping_add(page.pid() as u64 * 0x9e37_79b1);
+        (number % self.shape.sets as u64) as usize
+    }
+
+    fn frame_of(&self, place: Place) -> usize {
+        place.set * self.shape.ways + place.way as usize
+    }
+
+    /// The slot of a page that is resident in this frame.
+    fn place_of(&self, frame: usize) -> Place {
+        Place { set: frame / self.shape.ways, way: (frame % self.shape.ways) as u32 }
+    }
+
+    /// Reads an aligned word of a page if that takes no more than a look.
+    #[inline(always)]
+    pub fn read_word(&self, region: &Region, index: usize, word: usize) -> Option<u64> {
+        let cell = &region.cells[index];
+        let entry = Entry::load(cell);
+        if !entry.reads_at_once() {
+            return None;
+        }
+        let value = self.frames.read_word(cell, entry, word)?;
+        self.stats.count_read();
+        Some(value)
+    }
+
+    /// Reads bytes of one page. The access will go on with the next `ahead` pages.
+    #[inline]
+    pub fn read(
+        self: &Arc<Self>,
+        region: &Arc<Region>,
+        index: usize,
+        offset: usize,
+        out: &mut [u8],
+        ahead: usize,
+    ) -> Result<(), MemoryError> {
+        self.stats.count_read();
+        let cell = &region.cells[index];
+        let entry = Entry::load(cell);
+        if entry.reads_at_once() && self.frames.read(cell, entry, offset, out) {
+            return Ok(());
+        }
+        self.read_slowly(region, index, offset, out, ahead)
+    }
+
+    #[cold]
+    fn read_slowly(
+        self: &Arc<Self>,
+        region: &Arc<Region>,
+        index: usize,
+        offset: usize,
+        out: &mut [u8],
+        ahead: usize,
+    ) -> Result<(), MemoryError> {
+        let page = PageRef { region: Arc::clone(region), index: index as u32 };
+        loop {
+            if self.read_resident(&page, offset, out) {
+                return Ok(());
+            }
+            if let Faulted::Held(place) = self.fault(&page, Need::Read, ahead)? {
+                self.read_resident(&page, offset, out);
+                self.release(place);
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads bytes of a page as long as it is resident: `false` if it is not.
+    fn read_resident(self: &Arc<Self>, page: &PageRef, offset: usize, out: &mut [u8]) -> bool {
+        let cell = page.cell();
+        let mut spins = 0;
+        loop {
+            let entry = Entry::load(cell);
+            if entry.state() != RESIDENT {
+                return false;
+            }
+            let entry = self.used(page, entry);
+            if spins < 1000 {
+                if !entry.has(LOCKED) && self.frames.read(cell, entry, offset, out) {
+                    return true;
+                }
+            } else if !entry.has(LOCKED) && entry.replace(cell, entry.with(LOCKED)) {
+                // Writers gave no chance to read between them: be one of them.
+                self.frames.read(cell, entry.with(LOCKED), offset, out);
+                entry.store(cell);
+                return true;
+            }
+            relax(&mut spins);
+        }
+    }
+
+    /// Writes bytes of one page.
+    #[inline]
+    pub fn write(
+        self: &Arc<Self>,
+        region: &Arc<Region>,
+        index: usize,
+        offset: usize,
+        bytes: &[u8],
+    ) -> Result<(), MemoryError> {
+        self.stats.count_write();
+        let cell = &region.cells[index];
+        let entry = Entry::load(cell);
+        if entry.writes_at_once() && self.try_write(cell, entry, offset, bytes) {
+            return Ok(());
+        }
+        self.write_slowly(region, index, offset, bytes)
+    }
+
+    #[inline(always)]
+    fn try_write(&self, cell: &entry::Cell, entry: Entry, offset: usize, bytes: &[u8]) -> bool {
+        let locked = entry.with(LOCKED);
+        if !entry.replace(cell, locked) {
+            return false;
+        }
+        self.frames.write(locked, offset, bytes);
+        entry.next_written().store(cell);
+        true
+    }
+
+    #[cold]
+    fn write_slowly(
+        self: &Arc<Self>,
+        region: &Arc<Region>,
+        index: usize,
+        offset: usize,
+        bytes: &[u8],
+    ) -> Result<(), MemoryError> {
+        let page = PageRef { region: Arc::clone(region), index: index as u32 };
+        let whole: Option<&Page> = bytes.try_into().ok();
+        loop {
+            if self.write_resident(&page, offset, bytes) {
+                return Ok(());
+            }
+            let need = whole.map_or(Need::Write, Need::Overwrite);
+            match self.fault(&page, need, 0)? {
+                Faulted::Again => {}
+                Faulted::Written => return Ok(()),
+                Faulted::Held(place) => {
+                    let written = self.write_resident(&page, offset, bytes);
+                    self.release(place);
+                    if written {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes bytes of a page as long as it is resident and may be written: `false` if not.
+    fn write_resident(self: &Arc<Self>, page: &PageRef, offset: usize, bytes: &[u8]) -> bool {
+        let cell = page.cell();
+        let mut spins = 0;
+        loop {
+            let entry = Entry::load(cell);
+            if entry.state() != RESIDENT || entry.has(entry::PROTECTED) {
+                return false;
+            }
+            let entry = self.used(page, entry);
+            if entry.writes_at_once() && self.try_write(cell, entry, offset, bytes) {
+                return true;
+            }
+            relax(&mut spins);
+        }
+    }
+
+    /// Lets go of a page that [`Self::fault`] held for this thread.
+    fn release(&self, place: Place) {
+        let mut set = self.sets[place.set].lock();
+        set.lower(place.way, set::flag::HELD);
+        let waiting = std::mem::take(&mut set.waiting);
+        drop(set);
+        if waiting {
+            self.link.touch();
+        }
+    }
+
+    /// Notes the use of a resident page; gives its word as it then is.
+    fn used(self: &Arc<Self>, page: &PageRef, entry: Entry) -> Entry {
+        if entry.has(LOCKED) || (entry.has(entry::REFERENCED) && !entry.has(entry::PREFETCHED)) {
+            return entry;
+        }
+        let new = entry.with(entry::REFERENCED).without(entry::PREFETCHED);
+        if !entry.replace(page.cell(), new) {
+            return entry;
+        }
+        if entry.has(entry::PREFETCHED) {
+            one(&self.stats.events.prefetch_useful);
+            self.fetch_after_use(page);
+        }
+        new
+    }
+}

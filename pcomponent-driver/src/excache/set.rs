@@ -1,0 +1,336 @@
+//! [`Set`]: which page is in which frame of a set, and in which order they leave.
+
+use std::sync::Arc;
+
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+
+use super::entry::{change_resident, REFERENCED};
+use crate::config::Replacement;
+use crate::error::MemoryError;
+use crate::region::{PageRef, Region};
+
+/// No slot, in the list.
+const NONE: u32 = u32::MAX;
+
+/// What is going on with a slot; a page may leave only if nothing is.
+pub(crate) mod flag {
+    /// It holds a page or waits for one.
+    pub const USED: u8 = 1;
+    /// Its page is on its way from the component.
+    pub const FILLING: u8 = 2;
+    /// Kept for the thread that missed on it, until its access is done.
+    pub const HELD: u8 = 4;
+    /// A write-back is in flight, after which the page stays.
+    pub const FLUSHING: u8 = 8;
+    /// A write-back is in flight, after which the page has left.
+    pub const LEAVING: u8 = 16;
+    /// Its write-back failed.
+    pub const STUCK: u8 = 32;
+}
+use flag::{LEAVING, STUCK, USED};
+
+/// Flags of a slot in a state that ends by itself.
+const PASSING: u8 = !(USED | STUCK);
+
+/// A way of a set. Small, because there is one per frame.
+struct Slot {
+    region: Option<Arc<Region>>,
+    index: u32,
+    prev: u32,
+    next: u32,
+    flags: u8,
+}
+
+/// A set of ways.
+pub(crate) struct Set {
+    slots: Box<[Slot]>,
+    free: Vec<u32>,
+    /// Slots that are [`PASSING`], and of them those that are leaving.
+    passing: u32,
+    leaving: u32,
+    /// Pages in the order of their arrival; with LRU, of their last second chance.
+    head: u32,
+    tail: u32,
+    /// The per-set eviction list: slots whose page is unmapped while it is written back.
+    pub eviction_list: Vec<u32>,
+    /// Somebody waits for a frame.
+    pub waiting: bool,
+    /// Why a page is stuck.
+    pub failure: Option<MemoryError>,
+    rng: SmallRng,
+}
+
+impl Set {
+    pub fn new(ways: usize, seed: u64) -> Self {
+        let slot = |_| Slot { region: None, index: 0, prev: NONE, next: NONE, flags: 0 };
+        Self {
+            slots: (0..ways).map(slot).collect(),
+            free: (0..ways as u32).rev().collect(),
+            passing: 0,
+            leaving: 0,
+            head: NONE,
+            tail: NONE,
+            eviction_list: Vec::new(),
+            waiting: false,
+            failure: None,
+            rng: SmallRng::seed_from_u64(seed),
+        }
+    }
+
+    pub fn take_free(&mut self) -> Option<u32> {
+        self.free.pop()
+    }
+
+    /// Takes back what [`Self::take_free`] gave.
+    pub fn give_back(&mut self, way: u32) {
+        self.free.push(way);
+    }
+
+    pub fn has_free(&self) -> bool {
+        !self.free.is_empty()
+    }
+
+    /// Gives a slot to a page.
+    pub fn occupy(&mut self, way: u32, page: &PageRef, flags: u8) {
+        let slot = &mut self.slots[way as usize];
+        slot.region = Some(Arc::clone(&page.region));
+        slot.index = page.index;
+        self.set_flags(way, USED | flags);
+        self.append(way);
+    }
+
+    /// Takes a slot from its page.
+    pub fn vacate(&mut self, way: u32) {
+        self.remove(way);
+        self.slots[way as usize].region = None;
+        self.set_flags(way, 0);
+        self.free.push(way);
+    }
+
+    pub fn page(&self, way: u32) -> Option<PageRef> {
+        let slot = &self.slots[way as usize];
+        slot.region.as_ref().map(|region| PageRef { region: Arc::clone(region), index: slot.index })
+    }
+
+    pub fn flags(&self, way: u32) -> u8 {
+        self.slots[way as usize].flags
+    }
+
+    pub fn raise(&mut self, way: u32, flags: u8) {
+        self.set_flags(way, self.flags(way) | flags);
+    }
+
+    pub fn lower(&mut self, way: u32, flags: u8) {
+        self.set_flags(way, self.flags(way) & !flags);
+    }
+
+    fn set_flags(&mut self, way: u32, flags: u8) {
+        let old = std::mem::replace(&mut self.slots[way as usize].flags, flags);
+        let count = |mask: u8| (flags & mask != 0) as u32;
+        let was = |mask: u8| (old & mask != 0) as u32;
+        self.passing = self.passing + count(PASSING) - was(PASSING);
+        self.leaving = self.leaving + count(LEAVING) - was(LEAVING);
+    }
+
+    /// Whether any slot is in a state that ends by itself and may then be free.
+    pub fn will_change(&self) -> bool {
+        self.passing > 0
+    }
+
+    /// Whether a page is on its way out.
+    pub fn anyone_leaving(&self) -> bool {
+        self.leaving > 0
+    }
+
+    /// Gives stuck pages another try. Tells whether there were any.
+    pub fn free_stuck(&mut self) -> bool {
+        let mut any = false;
+        for slot in &mut self.slots {
+            any |= slot.flags & STUCK != 0;
+            slot.flags &= !STUCK;
+        }
+        any
+    }
+
+    /// Whether the page stands in the eviction list.
+    pub fn in_eviction_list(&self, page: &PageRef) -> bool {
+        self.eviction_list.iter().any(|way| {
+            let slot = &self.slots[*way as usize];
+            slot.index == page.index
+                && slot.region.as_ref().is_some_and(|region| Arc::ptr_eq(region, &page.region))
+        })
+    }
+
+    /// The page to leave next, if any may.
+    pub fn choose(&mut self, policy: Replacement) -> Option<u32> {
+        match policy {
+            Replacement::Fifo => self.first_idle(),
+            Replacement::Lru => self.second_chance(),
+            Replacement::Random => self.random(),
+        }
+    }
+
+    fn idle(&self, way: u32) -> bool {
+        self.slots[way as usize].flags == USED
+    }
+
+    fn first_idle(&self) -> Option<u32> {
+        let mut way = self.head;
+        while way != NONE && !self.idle(way) {
+            way = self.slots[way as usize].next;
+        }
+        (way != NONE).then_some(way)
+    }
+
+    fn second_chance(&mut self) -> Option<u32> {
+        let mut way = self.head;
+        // Twice around: in the second round the bits are clear, unless other threads set them anew.
+        for _ in 0..2 * self.slots.len() {
+            if way == NONE {
+                break;
+            }
+            let Slot { region, index, next, .. } = &self.slots[way as usize];
+            let next = *next;
+            if let (true, Some(region)) = (self.idle(way), region) {
+                let cell = &region.cells[*index as usize];
+                let (before, _) = change_resident(cell, |entry| entry.without(REFERENCED));
+                if !before.has(REFERENCED) {
+                    return Some(way);
+                }
+                self.remove(way);
+                self.append(way);
+                // The only one goes behind itself.
+                way = if next == NONE { way } else { next };
+            } else {
+                way = next;
+            }
+        }
+        self.first_idle()
+    }
+
+    fn random(&mut self) -> Option<u32> {
+        let ways = self.slots.len() as u32;
+        let start = self.rng.random_range(0..ways);
+        (0..ways).map(|i| (start + i) % ways).find(|way| self.idle(*way))
+    }
+
+    fn append(&mut self, way: u32) {
+        self.slots[way as usize].prev = self.tail;
+        self.slots[way as usize].next = NONE;
+        match self.tail {
+            NONE => self.head = way,
+            tail => self.slots[tail as usize].next = way,
+        }
+        self.tail = way;
+    }
+
+    fn remove(&mut self, way: u32) {
+        let Slot { prev, next, .. } = self.slots[way as usize];
+        match prev {
+            NONE => self.head = next,
+            prev => self.slots[prev as usize].next = next,
+        }
+        match next {
+            NONE => self.tail = prev,
+            next => self.slots[next as usize].prev = prev,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::entry::{Entry, RESIDENT};
+    use super::*;
+    use splitmem_abi::mailbox::Permission;
+
+    /// A set of four with pages 0 to 3 in it.
+    fn full_set() -> (Set, Arc<Region>) {
+        let region =
+            Arc::new(Region::new((1, 0, 16), Permission::RW, true, Some(Default::default())));
+        let mut set = Set::new(4, 1);
+        for index in 0..4 {
+            come(&mut set, &region, index);
+        }
+        (set, region)
+    }
+
+    fn come(set: &mut Set, region: &Arc<Region>, index: u32) {
+        let page = PageRef { region: Arc::clone(region), index };
+        let way = set.take_free().unwrap();
+        Entry(0).next(RESIDENT, way as usize).store(page.cell());
+        set.occupy(way, &page, 0);
+    }
+
+    fn leave(set: &mut Set, policy: Replacement) -> u32 {
+        let way = set.choose(policy).unwrap();
+        let index = set.page(way).unwrap().index;
+        set.vacate(way);
+        index
+    }
+
+    fn touch(region: &Region, index: usize) {
+        let cell = &region.cells[index];
+        Entry::load(cell).with(REFERENCED).store(cell);
+    }
+
+    #[test]
+    fn fifo_goes_by_arrival() {
+        let (mut set, region) = full_set();
+        touch(&region, 0);
+        assert_eq!(leave(&mut set, Replacement::Fifo), 0);
+        come(&mut set, &region, 9);
+        let order: Vec<_> = (0..4).map(|_| leave(&mut set, Replacement::Fifo)).collect();
+        assert_eq!(order, [1, 2, 3, 9]);
+        assert_eq!(set.choose(Replacement::Fifo), None);
+    }
+
+    #[test]
+    fn lru_gives_a_second_chance() {
+        let (mut set, region) = full_set();
+        touch(&region, 0);
+        touch(&region, 2);
+        let order: Vec<_> = (0..4).map(|_| leave(&mut set, Replacement::Lru)).collect();
+        assert_eq!(order, [1, 3, 0, 2]);
+    }
+
+    #[test]
+    fn lru_ends_when_all_are_used() {
+        let (mut set, region) = full_set();
+        (0..4).for_each(|index| touch(&region, index));
+        assert_eq!(leave(&mut set, Replacement::Lru), 0);
+    }
+
+    #[test]
+    fn random_reaches_every_page() {
+        let mut seen = [false; 4];
+        for seed in 0..64 {
+            let (mut set, _region) = full_set();
+            set.rng = SmallRng::seed_from_u64(seed);
+            seen[leave(&mut set, Replacement::Random) as usize] = true;
+        }
+        assert_eq!(seen, [true; 4]);
+    }
+
+    #[test]
+    fn no_policy_takes_a_page_with_something_going_on() {
+        for policy in [Replacement::Fifo, Replacement::Lru, Replacement::Random] {
+            let (mut set, _region) = full_set();
+            for (way, flag) in
+                [flag::FILLING, flag::HELD, flag::FLUSHING, LEAVING].into_iter().enumerate()
+            {
+                assert!(set.choose(policy).is_some());
+                set.raise(way as u32, flag);
+            }
+            assert_eq!(set.choose(policy), None);
+            assert!(set.will_change() && set.anyone_leaving());
+            set.lower(3, LEAVING);
+            assert!(!set.anyone_leaving());
+            assert_eq!(set.choose(policy), Some(3));
+            set.raise(3, STUCK);
+            assert_eq!(set.choose(policy), None);
+            assert!(set.free_stuck());
+            assert_eq!(set.choose(policy), Some(3));
+        }
+    }
+}

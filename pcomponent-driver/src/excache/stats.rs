@@ -1,0 +1,356 @@
+//! What an ExCache counts.
+//!
+//! Accesses are counted by each thread in a word of its own, because they are on the path of a hit;
+//! all else happens on a miss and is counted in shared words.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use serde::Serialize;
+
+/// Threads that have words of their own at the same time; more of them share the last one.
+const SHARDS: usize = 128;
+
+/// Numbers of threads: the lowest that no living thread has.
+static NUMBERS: Mutex<Vec<bool>> = Mutex::new(Vec::new());
+
+thread_local! {
+    /// This thread's number plus one; zero if it has none yet.
+    static NUMBER: Cell<usize> = const { Cell::new(0) };
+    static GIVE_BACK: GiveBack = const { GiveBack };
+}
+
+/// Gives a thread's number back when it ends.
+struct GiveBack;
+
+impl Drop for GiveBack {
+    fn drop(&mut self) {
+        // Accesses from later destructors of this thread count in the shared words.
+        let number = NUMBER.replace(SHARDS);
+        if let Some(taken) = NUMBERS.lock().get_mut(number.wrapping_sub(1)) {
+            *taken = false;
+        }
+    }
+}
+
+#[cold]
+fn take_number() -> usize {
+    let mut numbers = NUMBERS.lock();
+    let number = numbers.iter().position(|taken| !taken).unwrap_or(numbers.len());
+    if number >= SHARDS - 1 {
+        NUMBER.set(SHARDS);
+        return SHARDS;
+    }
+    if number == numbers.len() {
+        numbers.push(true);
+    } else {
+        numbers[number] = true;
+    }
+    drop(numbers);
+    NUMBER.set(number + 1);
+    // Only to have it dropped at the thread's end.
+    let _ = GIVE_BACK.try_with(|_| ());
+    number + 1
+}
+
+/// One thread's accesses, on a cache line of their own.
+#[derive(Default)]
+#[repr(align(64))]
+struct Shard {
+    reads: AtomicU64,
+    writes: AtomicU64,
+}
+
+macro_rules! events {
+    ($($(#[$doc:meta])+ $name:ident),+ $(,)?) => {
+        /// Events of misses and evictions.
+        #[derive(Default)]
+        pub(crate) struct Events { $(pub $name: AtomicU64),+ }
+
+        /// The counters of an ExCache at one moment.
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+        pub struct ExCacheStats {
+            /// Reads: one for each page that an operation touches.
+            pub reads: u64,
+            /// Writes: one for each page that an operation touches.
+            pub writes: u64,
+            $($(#[$doc])+ pub $name: u64,)+
+            /// Demand fetches by their duration in component cycles, where the backend counts them:
+            /// bin b counts 2^b to 2^(b+1)-1.
+            pub miss_cycles: Vec<u64>,
+            /// Accesses that had to wait or fetch, by their duration in nanoseconds, binned likewise.
+            pub miss_ns: Vec<u64>,
+            /// The time series, if one was asked for.
+            pub samples: Vec<Sample>,
+        }
+
+        impl Events {
+            fn snapshot(&self) -> ExCacheStats {
+                ExCacheStats {
+                    $($name: self.$name.load(Ordering::Relaxed),)+
+                    ..ExCacheStats::default()
+                }
+            }
+        }
+    };
+}
+
+events! {
+    /// Pages brought in because an access, or a bulk operation further on, needed them.
+    misses,
+    /// Of the misses: made a frame of zeros at the host, because never written.
+    zero_fills,
+    /// Of the misses: wholly overwritten, so not fetched.
+    overwrites,
+    /// Of the misses: taken back from the victim cache.
+    victim_hits,
+    /// Of the misses: fetched from the component.
+    fetches,
+    /// Accesses that found their page being fetched for another access, and waited.
+    joined,
+    /// Pages fetched by prefetches.
+    prefetch_issued,
+    /// Prefetched pages that were used, late ones included.
+    prefetch_useful,
+    /// Prefetched pages whose first use had to wait. These accesses are misses.
+    prefetch_late,
+    /// Prefetched pages that left unused.
+    prefetch_unused,
+    /// Pages that left without being written back.
+    evictions_clean,
+    /// Pages that left and were written back for it.
+    evictions_dirty,
+    /// Pages written back, for evictions and flushes.
+    write_backs,
+    /// Lines written back.
+    lines_written_back,
+    /// Write-backs that failed. The data stayed in the cache each time.
+    write_back_failures,
+    /// Writes that waited because their page was write-protected by its eviction.
+    waits_write_protect,
+    /// Accesses that waited because their page was in the eviction list.
+    waits_eviction_list,
+    /// Misses that waited for room in the victim cache.
+    waits_victim_room,
+    /// Misses that waited for a frame.
+    waits_frame,
+    /// Cycles of demand fetches, where the backend counts them.
+    miss_cycles_total,
+    /// Nanoseconds of accesses that had to wait or fetch.
+    miss_ns_total,
+}
+
+impl ExCacheStats {
+    /// Accesses in all.
+    pub fn accesses(&self) -> u64 {
+        self.reads + self.writes
+    }
+
+    /// Accesses that found their page in the cache (or on its way for another access).
+    pub fn hits(&self) -> u64 {
+        self.accesses().saturating_sub(self.misses)
+    }
+
+    /// Hits by accesses; `None` without accesses.
+    pub fn hit_ratio(&self) -> Option<f64> {
+        (self.accesses() > 0).then(|| self.hits() as f64 / self.accesses() as f64)
+    }
+
+    /// Useful prefetches by issued ones; `None` without prefetches.
+    pub fn prefetch_accuracy(&self) -> Option<f64> {
+        (self.prefetch_issued > 0)
+            .then(|| self.prefetch_useful as f64 / self.prefetch_issued as f64)
+    }
+}
+
+/// A point of the time series: both counts since the beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Sample {
+    /// Accesses.
+    pub accesses: u64,
+    /// Misses.
+    pub misses: u64,
+}
+
+/// Bins of the duration histograms.
+const BINS: usize = 40;
+
+/// Durations by powers of two.
+struct Histogram([AtomicU64; BINS]);
+
+impl Histogram {
+    fn new() -> Self {
+        Self([const { AtomicU64::new(0) }; BINS])
+    }
+
+    fn record(&self, value: u64) {
+        let bin = (value.max(1).ilog2() as usize).min(BINS - 1);
+        self.0[bin].fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn snapshot(&self) -> Vec<u64> {
+        let mut bins: Vec<u64> = self.0.iter().map(|bin| bin.load(Ordering::Relaxed)).collect();
+        bins.truncate(bins.iter().rposition(|count| *count > 0).map_or(0, |last| last + 1));
+        bins
+    }
+}
+
+pub(crate) struct Stats {
+    shards: Box<[Shard]>,
+    /// A thread takes a sample when its count comes to a multiple of this plus one.
+    sample_mask: u64,
+    samples: Mutex<Vec<Sample>>,
+    pub events: Events,
+    miss_cycles: Histogram,
+    miss_ns: Histogram,
+}
+
+impl Stats {
+    pub fn new(sample_every: u64) -> Self {
+        let sample_mask = match sample_every {
+            0 => u64::MAX,
+            n => n.checked_next_power_of_two().map_or(u64::MAX, |n| n - 1),
+        };
+        Self {
+            shards: (0..SHARDS).map(|_| Shard::default()).collect(),
+            sample_mask,
+            samples: Mutex::new(Vec::new()),
+            events: Events::default(),
+            miss_cycles: Histogram::new(),
+            miss_ns: Histogram::new(),
+        }
+    }
+
+    #[inline(always)]
+    pub fn count_read(&self) {
+        self.count(|shard| &shard.reads);
+    }
+
+    #[inline(always)]
+    pub fn count_write(&self) {
+        self.count(|shard| &shard.writes);
+    }
+
+    #[inline(always)]
+    fn count(&self, counter: impl Fn(&Shard) -> &AtomicU64) {
+        let mut number = NUMBER.get();
+        if number == 0 {
+            number = take_number();
+        }
+        let counter = counter(&self.shards[(number - 1) % SHARDS]);
+        let count = if number < SHARDS {
+            // Nobody else writes this word: no need for an atomic addition.
+            let count = counter.load(Ordering::Relaxed) + 1;
+            counter.store(count, Ordering::Relaxed);
+            count
+        } else {
+            counter.fetch_add(1, Ordering::Relaxed) + 1
+        };
+        if count & self.sample_mask == 0 {
+            self.sample();
+        }
+    }
+
+    #[cold]
+    fn sample(&self) {
+        let (reads, writes) = self.accesses();
+        let misses = self.events.misses.load(Ordering::Relaxed);
+        self.samples.lock().push(Sample { accesses: reads + writes, misses });
+    }
+
+    fn accesses(&self) -> (u64, u64) {
+        self.shards.iter().fold((0, 0), |(reads, writes), shard| {
+            (
+                reads + shard.reads.load(Ordering::Relaxed),
+                writes + shard.writes.load(Ordering::Relaxed),
+            )
+        })
+    }
+
+    pub fn miss_took(&self, cycles: Option<u64>) {
+        if let Some(cycles) = cycles {
+            self.miss_cycles.record(cycles);
+            add(&self.events.miss_cycles_total, cycles);
+        }
+    }
+
+    pub fn waited(&self, time: std::time::Duration) {
+        let ns = time.as_nanos() as u64;
+        self.miss_ns.record(ns);
+        add(&self.events.miss_ns_total, ns);
+    }
+
+    pub fn snapshot(&self) -> ExCacheStats {
+        let (reads, writes) = self.accesses();
+        ExCacheStats {
+            reads,
+            writes,
+            miss_cycles: self.miss_cycles.snapshot(),
+            miss_ns: self.miss_ns.snapshot(),
+            samples: self.samples.lock().clone(),
+            ..self.events.snapshot()
+        }
+    }
+}
+
+/// Counts one event.
+pub(crate) fn one(counter: &AtomicU64) {
+    add(counter, 1);
+}
+
+/// Counts some events.
+pub(crate) fn add(counter: &AtomicU64, count: u64) {
+    counter.fetch_add(count, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_access_of_every_thread_is_counted() {
+        let stats = Stats::new(0);
+        // More threads than shards, one generation after the other and many at once.
+        for _ in 0..3 {
+            std::thread::scope(|scope| {
+                for _ in 0..SHARDS + 10 {
+                    scope.spawn(|| {
+                        for _ in 0..100 {
+                            stats.count_read();
+                        }
+                        stats.count_write();
+                    });
+                }
+            });
+        }
+        let threads = 3 * (SHARDS as u64 + 10);
+        assert_eq!(stats.accesses(), (100 * threads, threads));
+    }
+
+    #[test]
+    fn samples_come_at_the_interval() {
+        let stats = Stats::new(100);
+        for i in 0..300 {
+            if i % 3 == 0 {
+                one(&stats.events.misses);
+            }
+            stats.count_read();
+        }
+        let samples = stats.snapshot().samples;
+        assert_eq!(
+            samples,
+            [Sample { accesses: 128, misses: 43 }, Sample { accesses: 256, misses: 86 }]
+        );
+    }
+
+    #[test]
+    fn durations_fall_into_their_bins() {
+        let stats = Stats::new(0);
+        for cycles in [0, 1, 2, 3, 4, 1000, u64::MAX] {
+            stats.miss_cycles.record(cycles);
+        }
+        let bins = stats.snapshot().miss_cycles;
+        assert_eq!((bins[0], bins[1], bins[2], bins[9], bins[BINS - 1]), (2, 2, 1, 1, 1));
+    }
+}

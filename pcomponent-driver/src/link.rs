@@ -1,0 +1,253 @@
+//! [`Link`]: one transport shared by many threads.
+//!
+//! A cache hands over [`Order`]s, each with what is to be done at its end. Whoever waits for
+//! something drives the transport for all: there is no thread of the driver's own. What an order's
+//! end changes is seen by waiting through the link's *epoch*: read [`Link::epoch`], look at the
+//! state, and if it is not yet as wanted, [`Link::advance`] past the epoch and look again.
+//!
+//! The first [`TransportError`] of a submission or a poll ends the link: what is in flight and
+//! whatever is submitted later is completed with that error.
+//!
+//! Lock order: the ends of orders run under the link's lock and may take the locks of cache sets;
+//! so no cache calls the link while it holds a lock that an end takes.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+
+use parking_lot::{Condvar, Mutex};
+use slab::Slab;
+use splitmem_abi::geometry::LINE_BYTES;
+use splitmem_abi::mailbox::Command;
+use splitmem_abi::regs::Counter;
+use splitmem_abi::request::Status;
+
+use crate::error::MemoryError;
+use crate::transport::{
+    Completion, MailboxReply, Submission, Transport, TransportError, TransportInfo, Work, PAGE_BYTES,
+};
+
+/// How an order ended.
+pub(crate) type Outcome = Result<Completion, Arc<TransportError>>;
+/// What is done at an order's end. Runs under the link's lock and must not call the link.
+pub(crate) type End = Box<dyn FnOnce(Outcome) + Send>;
+
+/// Work for the component and what is done at its end.
+pub(crate) struct Order {
+    pub pid: u16,
+    pub va: u64,
+    pub work: Work,
+    pub end: End,
+}
+
+struct State {
+    transport: Box<dyn Transport>,
+    /// Submissions that the transport had no room for, in order.
+    backlog: VecDeque<Submission>,
+    /// Everything in the backlog and in flight, by the submission's id: what is done at its end,
+    /// and the bytes that it reads.
+    ends: Slab<(End, usize)>,
+    arrived: Vec<Completion>,
+    dead: Option<Arc<TransportError>>,
+}
+
+impl State {
+    /// Gives the backlog to the transport as far as it has room.
+    fn send(&mut self) -> Result<(), TransportError> {
+        if !self.backlog.is_empty() {
+            self.transport.submit(&mut self.backlog)?;
+        }
+        Ok(())
+    }
+
+    /// Moves completions to `arrived`; with `wait`, at least one.
+    fn receive(&mut self, wait: bool) -> Result<(), TransportError> {
+        self.send()?;
+        self.transport.poll(&mut self.arrived, wait)?;
+        if wait && self.arrived.is_empty() && !self.ends.is_empty() {
+            return Err(TransportError::Protocol(format!(
+                "nothing arrives, with {} submissions in flight and {} not taken",
+                self.ends.len() - self.backlog.len(),
+                self.backlog.len(),
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// A transport, shared.
+pub(crate) struct Link {
+    state: Mutex<State>,
+    epoch: AtomicU64,
+    changed: Condvar,
+}
+
+impl Link {
+    pub fn new(transport: Box<dyn Transport>) -> Self {
+        Self {
+            state: Mutex::new(State {
+                transport,
+                backlog: VecDeque::new(),
+                ends: Slab::new(),
+                arrived: Vec::new(),
+                dead: None,
+            }),
+            epoch: AtomicU64::new(0),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Counts changes that somebody may wait for.
+    pub fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Hands orders over, in their order. Returns without waiting for their ends.
+    pub fn submit(&self, orders: impl IntoIterator<Item = Order>) {
+        let mut orders = orders.into_iter().peekable();
+        if orders.peek().is_none() {
+            return;
+        }
+        let mut state = self.state.lock();
+        if let Some(error) = state.dead.clone() {
+            orders.for_each(|order| (order.end)(Err(Arc::clone(&error))));
+            self.changed(&state);
+            return;
+        }
+        for Order { pid, va, work, end } in orders {
+            let id = state.ends.insert((end, bytes_read(&work))) as u64;
+            state.backlog.push_back(Submission { id, pid, va, work });
+        }
+        let failed = state.send().err();
+        self.settle(&mut state, failed);
+        // Whoever found nothing in flight to wait for has something to drive now.
+        self.changed.notify_all();
+    }
+
+    /// Returns when the epoch is past `seen`; drives the transport meanwhile.
+    pub fn advance(&self, seen: u64) {
+        let mut state = self.state.lock();
+        while self.epoch() == seen {
+            if state.ends.is_empty() {
+                // What is waited for is in another thread's hands, which ends with `touch`.
+                self.changed.wait(&mut state);
+            } else {
+                self.drive(&mut state, true);
+            }
+        }
+    }
+
+    /// Collects what has arrived, without waiting.
+    pub fn poll(&self) {
+        self.drive(&mut self.state.lock(), false);
+    }
+
+    /// Tells those who wait that something changed other than by an order's end.
+    pub fn touch(&self) {
+        self.changed(&self.state.lock());
+    }
+
+    fn changed(&self, _locked: &State) {
+        self.epoch.fetch_add(1, Ordering::Release);
+        self.changed.notify_all();
+    }
+
+    /// Submits the work and waits for all of it; completions in the order of the work.
+    pub fn run(&self, work: Vec<(u16, u64, Work)>) -> Result<Vec<Completion>, MemoryError> {
+        let results: Arc<Mutex<Vec<Option<Outcome>>>> =
+            Arc::new(Mutex::new((0..work.len()).map(|_| None).collect()));
+        let left = Arc::new(AtomicU64::new(work.len() as u64));
+        self.submit(work.into_iter().enumerate().map(|(i, (pid, va, work))| {
+            let (results, left) = (Arc::clone(&results), Arc::clone(&left));
+            let end = Box::new(move |outcome| {
+                results.lock()[i] = Some(outcome);
+                left.fetch_sub(1, Ordering::Release);
+            });
+            Order { pid, va, work, end }
+        }));
+        self.wait_until(|| left.load(Ordering::Acquire) == 0);
+        let mut results = results.lock();
+        // Every slot is filled: `left` came to zero.
+        results.drain(..).flatten().map(|outcome| outcome.map_err(MemoryError::from)).collect()
+    }
+
+    /// Drives the transport until `done`, which must become true by an order's end or a `touch`.
+    pub fn wait_until(&self, mut done: impl FnMut() -> bool) {
+        loop {
+            let seen = self.epoch();
+            if done() {
+                return;
+            }
+            self.advance(seen);
+        }
+    }
+
+    pub fn mailbox(&self, command: &Command) -> Result<MailboxReply, MemoryError> {
+        let mut state = self.state.lock();
+        if let Some(error) = &state.dead {
+            return Err(Arc::clone(error).into());
+        }
+        state.transport.mailbox(command).map_err(|error| Arc::new(error).into())
+    }
+
+    pub fn counter(&self, counter: Counter) -> Result<u64, MemoryError> {
+        self.state.lock().transport.counter(counter).map_err(|error| Arc::new(error).into())
+    }
+
+    pub fn info(&self) -> TransportInfo {
+        self.state.lock().transport.info()
+    }
+
+    pub fn cycles(&self) -> Option<u64> {
+        self.state.lock().transport.cycles()
+    }
+
+    fn drive(&self, state: &mut State, wait: bool) {
+        let failed = state.receive(wait).err();
+        self.settle(state, failed);
+    }
+
+    /// Runs the ends of what arrived, or, after an error, of everything.
+    fn settle(&self, state: &mut State, failed: Option<TransportError>) {
+        let mut failed = failed;
+        let mut arrived = std::mem::take(&mut state.arrived);
+        let mut changed = !arrived.is_empty();
+        for completion in arrived.drain(..) {
+            let known = state.ends.get(completion.id as usize).map(|(_, bytes)| *bytes);
+            let bytes = if completion.status == Status::Ok { known.unwrap_or(0) } else { 0 };
+            if known.is_none() || completion.data.len() != bytes {
+                failed.get_or_insert(TransportError::Protocol(format!(
+                    "{} bytes for submission {}, which reads {known:?}",
+                    completion.data.len(),
+                    completion.id,
+                )));
+                continue;
+            }
+            let (end, _) = state.ends.remove(completion.id as usize);
+            end(Ok(completion));
+        }
+        state.arrived = arrived;
+        if let Some(error) = failed {
+            changed = true;
+            let error = Arc::new(error);
+            state.backlog.clear();
+            for (end, _) in state.ends.drain() {
+                end(Err(Arc::clone(&error)));
+            }
+            state.dead = Some(error);
+        }
+        if changed {
+            self.changed(state);
+        }
+    }
+}
+
+/// Bytes in the completion of some work, if it ends well.
+fn bytes_read(work: &Work) -> usize {
+    match work {
+        Work::ReadLine => LINE_BYTES,
+        Work::ReadPage => PAGE_BYTES,
+        Work::Atomic { .. } => 8,
+        Work::WriteLine { .. } | Work::WritePage { .. } => 0,
+    }
+}

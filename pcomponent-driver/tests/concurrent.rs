@@ -1,0 +1,163 @@
+//! Several threads on one memory, with every cache.
+
+mod common;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use common::{caches, component, describe, lock};
+use pcomponent_driver::config::CacheConfig;
+use pcomponent_driver::{CacheStats, RemoteMemory, RemoteSlice};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+
+const THREADS: usize = 4;
+const PAGES: usize = 12;
+const BYTES: usize = PAGES * 4096;
+const STEPS: usize = 600;
+
+/// A thread's own bytes: every fourth, so that all threads share every word, line and page.
+fn own(rng: &mut SmallRng, thread: usize) -> usize {
+    rng.random_range(0..BYTES / THREADS) * THREADS + thread
+}
+
+struct Shared {
+    bytes: RemoteSlice<u8>,
+    /// Incremented by atomics of all threads.
+    counters: RemoteSlice<u64>,
+    /// Each line of it is always written as a whole, with one value.
+    records: RemoteSlice<[u64; 8]>,
+}
+
+fn work(memory: &RemoteMemory, shared: &Shared, thread: usize, seed: u64) -> u64 {
+    let mut rng = SmallRng::seed_from_u64(seed + thread as u64);
+    let mut oracle = vec![0u8; BYTES];
+    let mut added = 0;
+    for _ in 0..STEPS {
+        match rng.random_range(0..100) {
+            0..40 => {
+                let at = own(&mut rng, thread);
+                oracle[at] = rng.random();
+                shared.bytes.set(at, oracle[at]).unwrap();
+            }
+            40..75 => {
+                let at = own(&mut rng, thread);
+                assert_eq!(shared.bytes.get(at).unwrap(), oracle[at], "byte {at}");
+            }
+            75..80 => {
+                let start = rng.random_range(0..BYTES - 9000);
+                let mut out = vec![0; 9000];
+                shared.bytes.read(start, &mut out).unwrap();
+                for (at, byte) in out.into_iter().enumerate() {
+                    if (start + at) % THREADS == thread {
+                        assert_eq!(byte, oracle[start + at], "byte {}", start + at);
+                    }
+                }
+            }
+            80..85 => {
+                shared.counters.fetch_add(rng.random_range(0..600), thread as u64 + 1).unwrap();
+                added += thread as u64 + 1;
+            }
+            85..91 => {
+                let value = rng.random();
+                shared.records.set(rng.random_range(0..128), [value; 8]).unwrap();
+            }
+            91..97 => {
+                let record = shared.records.get(rng.random_range(0..128)).unwrap();
+                assert_eq!(record, [record[0]; 8]);
+            }
+            97 => memory.flush().unwrap(),
+            98 => shared.bytes.evict().unwrap(),
+            _ => {
+                // An allocation comes and goes.
+                let short = memory.alloc::<u8>(3 * 4096).unwrap();
+                short.fill(thread as u8).unwrap();
+                assert!(short.iter().all(|byte| byte.unwrap() == thread as u8));
+            }
+        }
+    }
+    for (at, byte) in shared.bytes.to_vec().unwrap().into_iter().enumerate() {
+        if at % THREADS == thread {
+            assert_eq!(byte, oracle[at], "byte {at} at the end");
+        }
+    }
+    added
+}
+
+fn run(cache: CacheConfig, delay: u64, seed: u64) {
+    let (sim, handle) = component(seed, delay);
+    let memory = RemoteMemory::connect(sim, 9, cache).unwrap();
+    let shared = Shared {
+        bytes: memory.alloc(BYTES).unwrap(),
+        counters: memory.alloc(600).unwrap(),
+        records: memory.alloc(128).unwrap(),
+    };
+    let added: u64 = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS)
+            .map(|thread| {
+                let (memory, shared) = (memory.clone(), &shared);
+                scope.spawn(move || work(&memory, shared, thread, seed))
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    let counted = shared.counters.iter().sum::<Result<u64, _>>().unwrap();
+    assert_eq!(counted, added);
+    if let CacheStats::ExCache(stats) = memory.stats() {
+        let filled = stats.zero_fills + stats.overwrites + stats.victim_hits + stats.fetches;
+        assert_eq!(stats.misses, filled + stats.prefetch_late, "{stats:?}");
+    }
+    drop(shared);
+    let component = lock(&handle);
+    assert_eq!(component.allocations(), 0);
+    if !matches!(memory.cache(), CacheConfig::None) {
+        assert_eq!(component.overlaps, 0);
+    }
+}
+
+#[test]
+fn threads_find_what_they_wrote() {
+    for (i, cache) in caches().into_iter().enumerate() {
+        for delay in [0, 5] {
+            let seed = 1000 + 2 * i as u64 + delay;
+            println!("seed {seed}, delay {delay}: {}", describe(&cache));
+            run(cache.clone(), delay, seed);
+        }
+    }
+}
+
+/// A read within a page happens at one moment: all of it is from before a write, or from after.
+#[test]
+fn a_page_is_never_seen_half_written() {
+    for cache in caches().into_iter().filter(|c| matches!(c, CacheConfig::ExCache(_))).step_by(5) {
+        println!("{}", describe(&cache));
+        let (sim, _handle) = component(3, 2);
+        let memory = RemoteMemory::connect(sim, 1, cache).unwrap();
+        let pages = memory.alloc::<u64>(3 * 512).unwrap();
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for page in 0..3 {
+                let (pages, done) = (pages.slice(page * 512..(page + 1) * 512).unwrap(), &done);
+                scope.spawn(move || {
+                    let mut value = 0;
+                    while !done.load(Ordering::Relaxed) {
+                        value += 1;
+                        pages.write(0, &[value; 512]).unwrap();
+                    }
+                });
+            }
+            let reader = scope.spawn(|| {
+                let mut last = [0; 3];
+                let mut page = [0u64; 512];
+                for i in 0..600 {
+                    pages.read(i % 3 * 512, &mut page).unwrap();
+                    assert!(page.iter().all(|word| *word == page[0]), "{page:?}");
+                    assert!(page[0] >= last[i % 3]);
+                    last[i % 3] = page[0];
+                }
+            });
+            let read = reader.join();
+            done.store(true, Ordering::Relaxed);
+            read.unwrap();
+        });
+    }
+}
