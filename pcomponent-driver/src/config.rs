@@ -322,8 +322,8 @@ pub struct ExCacheConfig {
     pub replacement: Replacement,
     /// How it leaves.
     pub eviction: Eviction,
-    /// Pages evicted together when a set's last free frame was taken, so that the next misses find
-    /// free frames. At most a quarter of a set, at least one.
+    /// Pages evicted together when a miss finds its set full, so that the next misses find free
+    /// frames. At most a quarter of a set, at least one.
     pub evict_batch: usize,
     /// Make the first touch of fresh memory a frame of zeros at the host, without traffic
     /// ("p-local" in LegoOS).

@@ -56,7 +56,9 @@ pub enum MemoryError {
     },
     /// Data written earlier could not be written back to the component. The cache still holds it:
     /// it can be read, and a later [`flush`](crate::RemoteMemory::flush) tries again.
-    #[error("write-back of address {va:#x} of process {pid} failed, the cache keeps the data: {cause}")]
+    #[error(
+        "write-back of address {va:#x} of process {pid} failed, the cache keeps the data: {cause}"
+    )]
     WriteBack {
         /// Process.
         pid: u16,
@@ -80,6 +82,14 @@ pub enum MemoryError {
     /// The cache cannot be built like this.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The host has no memory for the cache.
+    #[error("the host has no room for a cache of {bytes} bytes: {cause}")]
+    LocalMemory {
+        /// Bytes asked for.
+        bytes: usize,
+        /// What the host said.
+        cause: String,
+    },
     /// The range lies outside the slice.
     #[error("elements {start}..{end} of a slice of {len}")]
     OutOfBounds {

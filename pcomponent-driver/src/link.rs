@@ -24,7 +24,8 @@ use splitmem_abi::request::Status;
 
 use crate::error::MemoryError;
 use crate::transport::{
-    Completion, MailboxReply, Submission, Transport, TransportError, TransportInfo, Work, PAGE_BYTES,
+    Completion, MailboxReply, Submission, Transport, TransportError, TransportInfo, Work,
+    PAGE_BYTES,
 };
 
 /// How an order ended.

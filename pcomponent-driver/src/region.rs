@@ -18,7 +18,7 @@ pub(crate) struct Region {
     pub va: u64,
     pub pages: usize,
     /// Where each page is; empty unless an ExCache is in use.
-    pub cells: Box<[Cell]>,
+    pub cells: Arc<[Cell]>,
     permission: AtomicU32,
     pub predictor: Mutex<Predictor>,
 }
@@ -31,13 +31,9 @@ impl Region {
         fresh: bool,
         excache: Option<Prefetch>,
     ) -> Self {
-        let cells: Box<[Cell]> =
-            bytemuck::zeroed_slice_box(if excache.is_some() { pages } else { 0 });
-        if !fresh {
-            for cell in &cells {
-                cell.store(entry::ABSENT | entry::BACKED, Ordering::Relaxed);
-            }
-        }
+        let word = if fresh { entry::FRESH } else { entry::ABSENT | entry::BACKED };
+        let cells = if excache.is_some() { pages } else { 0 };
+        let cells = (0..cells).map(|_| Cell::new(word)).collect();
         Self {
             pid,
             va,

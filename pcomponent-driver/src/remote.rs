@@ -6,16 +6,14 @@ use std::sync::Arc;
 use bytemuck::Pod;
 use serde::Serialize;
 use splitmem_abi::geometry::PageSize;
-use splitmem_abi::mailbox::{
-    Address, Command, Health, Info, Permission, Range, ReturnCode,
-};
+use splitmem_abi::mailbox::{Address, Command, Health, Info, Permission, Range, ReturnCode};
 use splitmem_abi::regs::Counter;
 use splitmem_abi::request::Op;
 
 use crate::config::CacheConfig;
 use crate::direct;
 use crate::error::MemoryError;
-use crate::excache::{ExCache, ExCacheStats};
+use crate::excache::{ExCache, ExCacheStats, Window};
 use crate::link::Link;
 use crate::region::Region;
 use crate::slice::RemoteSlice;
@@ -24,7 +22,7 @@ use crate::transport::{MailboxReply, Transport, TransportInfo, PAGE_BYTES};
 use crate::vcache::{VCache, VCacheStats};
 
 /// What stands between accesses and the link.
-pub(crate) enum Layer {
+enum Layer {
     Direct,
     VCache(VCache),
     ExCache(Arc<ExCache>),
@@ -32,7 +30,7 @@ pub(crate) enum Layer {
 
 pub(crate) struct Shared {
     link: Arc<Link>,
-    pub layer: Layer,
+    layer: Layer,
 }
 
 /// A process's memory in the component, behind a cache of the caller's choice.
@@ -45,17 +43,17 @@ pub(crate) struct Shared {
 /// sees what was flushed, and what it writes is seen after [`RemoteSlice::evict`].
 ///
 /// ```
-/// # use pcomponent_driver::doc::component;
-/// use pcomponent_driver::{config::ExCacheConfig, RemoteMemory};
+/// use pcomponent_driver::backend::model::ModelTransport;
+/// use pcomponent_driver::{HwConfig, config::ExCacheConfig, RemoteMemory};
 ///
-/// let memory = RemoteMemory::connect(component(), 7, ExCacheConfig::with_bytes(1 << 20))?;
+/// let memory = RemoteMemory::connect(ModelTransport::new(HwConfig::SMALL)?, 7, ExCacheConfig::with_bytes(1 << 20))?;
 /// let squares = memory.alloc::<u64>(100_000)?;
 /// for i in 0..squares.len() {
 ///     squares.set(i, (i * i) as u64)?;
 /// }
 /// assert_eq!(squares.get(300)?, 90_000);
 /// memory.flush()?;
-/// # Ok::<(), pcomponent_driver::MemoryError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
 pub struct RemoteMemory {
@@ -262,6 +260,14 @@ impl RemoteMemory {
 }
 
 impl Shared {
+    /// A region's way around this, where there is one.
+    pub fn window(&self, region: &Region) -> Option<Window> {
+        match &self.layer {
+            Layer::ExCache(cache) => Some(cache.window(region)),
+            Layer::Direct | Layer::VCache(_) => None,
+        }
+    }
+
     /// Reads bytes of a region. The access will go on with `more` bytes behind them.
     pub fn read(
         &self,

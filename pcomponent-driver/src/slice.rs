@@ -11,9 +11,9 @@ use splitmem_abi::mailbox::{Address, Command, Permission};
 use splitmem_abi::request::Op;
 
 use crate::error::MemoryError;
+use crate::excache::Window;
 use crate::region::Region;
-use crate::remote::{range_of, Layer, RemoteMemory};
-use crate::transport::PAGE_BYTES;
+use crate::remote::{range_of, RemoteMemory};
 
 /// An allocation. Freed when its last slice is dropped.
 struct Allocation {
@@ -47,10 +47,10 @@ impl Drop for Allocation {
 /// [`RemoteMemory`] for what they see of each other).
 ///
 /// ```
-/// # use pcomponent_driver::doc::component;
-/// use pcomponent_driver::{config::VCacheConfig, RemoteMemory};
+/// use pcomponent_driver::backend::model::ModelTransport;
+/// use pcomponent_driver::{HwConfig, config::VCacheConfig, RemoteMemory};
 ///
-/// let memory = RemoteMemory::connect(component(), 1, VCacheConfig::default())?;
+/// let memory = RemoteMemory::connect(ModelTransport::new(HwConfig::SMALL)?, 1, VCacheConfig::default())?;
 /// let text = memory.alloc::<u8>(11)?;
 /// text.write(0, b"remote word")?;
 /// let word = text.slice(7..)?;
@@ -59,19 +59,34 @@ impl Drop for Allocation {
 /// let mut all = [0; 11];
 /// text.read(0, &mut all)?;
 /// assert_eq!(&all, b"remote lord");
-/// # Ok::<(), pcomponent_driver::MemoryError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct RemoteSlice<T> {
     owner: Arc<Allocation>,
+    /// Where the elements are that are at hand.
+    window: Option<Window>,
     /// First byte in the region.
     start: usize,
     len: usize,
     element: PhantomData<fn() -> T>,
 }
 
+impl<T> RemoteSlice<T> {
+    /// Elements of the same memory.
+    fn part<U>(&self, start: usize, len: usize) -> RemoteSlice<U> {
+        RemoteSlice {
+            owner: Arc::clone(&self.owner),
+            window: self.window.clone(),
+            start,
+            len,
+            element: PhantomData,
+        }
+    }
+}
+
 impl<T> Clone for RemoteSlice<T> {
     fn clone(&self) -> Self {
-        Self { owner: Arc::clone(&self.owner), ..*self }
+        self.part(self.start, self.len)
     }
 }
 
@@ -88,8 +103,9 @@ impl<T> std::fmt::Debug for RemoteSlice<T> {
 impl<T: Pod> RemoteSlice<T> {
     pub(crate) fn new(memory: RemoteMemory, region: Region, len: usize) -> Self {
         let region = Arc::new(region);
+        let window = memory.shared.window(&region);
         let owner = Allocation { memory, region, freed: AtomicBool::new(false) };
-        Self { owner: Arc::new(owner), start: 0, len, element: PhantomData }
+        Self { owner: Arc::new(owner), window, start: 0, len, element: PhantomData }
     }
 
     /// Elements.
@@ -113,23 +129,21 @@ impl<T: Pod> RemoteSlice<T> {
     /// [`MemoryError::OutOfBounds`], or what kept the component from giving it.
     #[inline]
     pub fn get(&self, index: usize) -> Result<T, MemoryError> {
-        if index >= self.len {
-            return Err(self.out_of_bounds(index, 1));
-        }
-        let at = self.start + index * size_of::<T>();
-        if let (Layer::ExCache(cache), true) =
-            (&self.owner.memory.shared.layer, at % 8 + size_of::<T>() <= 8)
-        {
-            let word = cache.read_word(&self.owner.region, at / PAGE_BYTES, at % PAGE_BYTES / 8);
-            if let Some(word) = word {
+        let at = self.start.wrapping_add(index.wrapping_mul(size_of::<T>()));
+        if index < self.len && at % 8 + size_of::<T>() <= 8 {
+            if let Some(word) = self.window.as_ref().and_then(|window| window.read_word(at)) {
                 let bytes = word.to_le_bytes();
                 return Ok(bytemuck::pod_read_unaligned(&bytes[at % 8..][..size_of::<T>()]));
             }
         }
-        let mut value = T::zeroed();
-        let shared = &self.owner.memory.shared;
-        shared.read(&self.owner.region, at, bytemuck::bytes_of_mut(&mut value), 0)?;
-        Ok(value)
+        self.get_slowly(index)
+    }
+
+    #[cold]
+    fn get_slowly(&self, index: usize) -> Result<T, MemoryError> {
+        let mut value = [T::zeroed()];
+        self.read(index, &mut value)?;
+        Ok(value[0])
     }
 
     /// Writes an element.
@@ -139,11 +153,23 @@ impl<T: Pod> RemoteSlice<T> {
     /// the component has against it may only show when it is written back.
     #[inline]
     pub fn set(&self, index: usize, value: T) -> Result<(), MemoryError> {
-        if index >= self.len {
-            return Err(self.out_of_bounds(index, 1));
+        let at = self.start.wrapping_add(index.wrapping_mul(size_of::<T>()));
+        if index < self.len && at % 8 + size_of::<T>() <= 8 {
+            let change = |word: u64| {
+                let mut bytes = word.to_le_bytes();
+                bytes[at % 8..][..size_of::<T>()].copy_from_slice(bytemuck::bytes_of(&value));
+                u64::from_le_bytes(bytes)
+            };
+            if self.window.as_ref().is_some_and(|window| window.change_word(at, change)) {
+                return Ok(());
+            }
         }
-        let at = self.start + index * size_of::<T>();
-        self.owner.memory.shared.write(&self.owner.region, at, bytemuck::bytes_of(&value))
+        self.set_slowly(index, value)
+    }
+
+    #[cold]
+    fn set_slowly(&self, index: usize, value: T) -> Result<(), MemoryError> {
+        self.write(index, &[value])
     }
 
     /// Reads elements from `start` on.
@@ -203,14 +229,14 @@ impl<T: Pod> RemoteSlice<T> {
     /// The elements in their order, read a stretch at a time. After an error it ends.
     ///
     /// ```
-    /// # use pcomponent_driver::doc::component;
-    /// # use pcomponent_driver::{config::CacheConfig, RemoteMemory};
-    /// # let memory = RemoteMemory::connect(component(), 1, CacheConfig::default())?;
+    /// # use pcomponent_driver::backend::model::ModelTransport;
+    /// # use pcomponent_driver::{HwConfig, config::CacheConfig, RemoteMemory};
+    /// # let memory = RemoteMemory::connect(ModelTransport::new(HwConfig::SMALL)?, 1, CacheConfig::default())?;
     /// let numbers = memory.alloc::<u32>(1000)?;
     /// numbers.fill(3)?;
     /// let sum = numbers.iter().sum::<Result<u32, _>>()?;
     /// assert_eq!(sum, 3000);
-    /// # Ok::<(), pcomponent_driver::MemoryError>(())
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn iter(&self) -> Iter<'_, T> {
         Iter { slice: self, next: 0, stretch: Vec::new().into_iter() }
@@ -234,20 +260,12 @@ impl<T: Pod> RemoteSlice<T> {
         if start > end || end > self.len {
             return Err(MemoryError::OutOfBounds { start, end, len: self.len });
         }
-        let mut part = self.clone();
-        part.start += start * size_of::<T>();
-        part.len = end - start;
-        Ok(part)
+        Ok(self.part(self.start + start * size_of::<T>(), end - start))
     }
 
     /// The same memory as bytes.
     pub fn as_bytes(&self) -> RemoteSlice<u8> {
-        RemoteSlice {
-            owner: Arc::clone(&self.owner),
-            start: self.start,
-            len: self.len * size_of::<T>(),
-            element: PhantomData,
-        }
+        self.part(self.start, self.len * size_of::<T>())
     }
 
     /// Writes back what was written to the allocation. See [`RemoteMemory::flush`].
@@ -295,10 +313,10 @@ impl<T: Pod> RemoteSlice<T> {
     /// flushes and the other evicts. Atomics of both meet in the component.
     ///
     /// ```
-    /// # use pcomponent_driver::doc::component;
-    /// use pcomponent_driver::{config::CacheConfig, AllocOptions, Permission, RemoteMemory};
+    /// use pcomponent_driver::backend::model::ModelTransport;
+    /// use pcomponent_driver::{HwConfig, config::CacheConfig, AllocOptions, Permission, RemoteMemory};
     ///
-    /// let ours = RemoteMemory::connect(component(), 1, CacheConfig::default())?;
+    /// let ours = RemoteMemory::connect(ModelTransport::new(HwConfig::SMALL)?, 1, CacheConfig::default())?;
     /// let theirs = ours.with_pid(2);
     /// let options = AllocOptions { shareable: true, ..AllocOptions::default() };
     /// let here = ours.alloc_with::<u64>(512, options)?;
@@ -306,7 +324,7 @@ impl<T: Pod> RemoteSlice<T> {
     /// here.set(5, 55)?;
     /// here.flush()?;
     /// assert_eq!(there.get(5)?, 55);
-    /// # Ok::<(), pcomponent_driver::MemoryError>(())
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
@@ -352,14 +370,14 @@ impl RemoteSlice<u64> {
     /// Adds to an element, wrapping; gives the old value.
     ///
     /// ```
-    /// # use pcomponent_driver::doc::component;
-    /// # use pcomponent_driver::{config::CacheConfig, RemoteMemory};
-    /// # let memory = RemoteMemory::connect(component(), 1, CacheConfig::default())?;
+    /// # use pcomponent_driver::backend::model::ModelTransport;
+    /// # use pcomponent_driver::{HwConfig, config::CacheConfig, RemoteMemory};
+    /// # let memory = RemoteMemory::connect(ModelTransport::new(HwConfig::SMALL)?, 1, CacheConfig::default())?;
     /// let counters = memory.alloc::<u64>(8)?;
     /// counters.set(3, 10)?;
     /// assert_eq!(counters.fetch_add(3, 5)?, 10);
     /// assert_eq!(counters.get(3)?, 15);
-    /// # Ok::<(), pcomponent_driver::MemoryError>(())
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors

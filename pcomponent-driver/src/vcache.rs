@@ -78,8 +78,7 @@ struct Line {
 }
 
 impl Line {
-    const EMPTY: Self =
-        Self { pid: 0, va: 0, valid: 0, dirty: 0, used: 0, data: [0; LINE_BYTES] };
+    const EMPTY: Self = Self { pid: 0, va: 0, valid: 0, dirty: 0, used: 0, data: [0; LINE_BYTES] };
 
     /// Puts in the component's copy, except for bytes that are newer here.
     fn fill(&mut self, from: &[u8]) {

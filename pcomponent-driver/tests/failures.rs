@@ -273,7 +273,9 @@ impl Transport for Liar {
 fn a_transport_that_breaks_its_contract_is_found_out() {
     let answers: [fn(&Submission) -> Option<Completion>; 3] = [
         |_| None,
-        |s| Some(Completion { id: s.id + 1, status: Status::Ok, data: vec![0; 4096], cycles: None }),
+        |s| {
+            Some(Completion { id: s.id + 1, status: Status::Ok, data: vec![0; 4096], cycles: None })
+        },
         |s| Some(Completion { id: s.id, status: Status::Ok, data: vec![0; 63], cycles: None }),
     ];
     for answer in answers {

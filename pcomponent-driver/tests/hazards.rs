@@ -166,9 +166,8 @@ fn whole_pages_are_written_without_a_fetch() {
 fn line_tracking_writes_only_what_was_written() {
     for eviction in EVICTIONS {
         let (sim, handle) = component(1, 0);
-        let config = ExCacheConfig::with_bytes(64 * 4096)
-            .eviction(eviction)
-            .dirty("line".parse().unwrap());
+        let config =
+            ExCacheConfig::with_bytes(64 * 4096).eviction(eviction).dirty("line".parse().unwrap());
         let memory = RemoteMemory::connect(sim, 1, config).unwrap();
         let pages = memory.alloc::<u8>(200 * 4096).unwrap();
         for page in 0..200 {

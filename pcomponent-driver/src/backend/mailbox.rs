@@ -1,11 +1,11 @@
-//! Commands to the memory monitor through the host's side of the mailbox registers.
+//! The host's side of the registers: commands to the memory monitor, and counters.
 //!
 //! [`send`] rings the doorbell, [`receive`] looks whether the monitor has answered. How long to wait
 //! between, and what makes time pass, is the backend's.
 
 use splitmem_abi::bus::{BusError, RegisterBus};
 use splitmem_abi::mailbox::{Command, ReturnCode};
-use splitmem_abi::regs::{self, field, MAILBOX_WORDS};
+use splitmem_abi::regs::{self, field, Counter, MAILBOX_WORDS};
 
 use crate::transport::{MailboxReply, TransportError};
 
@@ -58,8 +58,20 @@ pub fn receive(bus: &mut impl RegisterBus) -> Result<Option<MailboxReply>, Trans
     for (i, word) in payload.iter_mut().take(words(length)).enumerate() {
         *word = bus.read(regs::MB_PAYLOAD.at(i as u16)).map_err(broken)?;
     }
-    bus.write(regs::HOST_IRQ_STATUS.offset, field::HOST_IRQ_STATUS::REPLY.put(1)).map_err(broken)?;
+    bus.write(regs::HOST_IRQ_STATUS.offset, field::HOST_IRQ_STATUS::REPLY.put(1))
+        .map_err(broken)?;
     Ok(Some(MailboxReply { code, payload }))
+}
+
+/// A hardware counter.
+///
+/// # Errors
+/// [`TransportError::Gone`] or [`TransportError::Protocol`].
+pub fn counter(bus: &mut impl RegisterBus, counter: Counter) -> Result<u64, TransportError> {
+    // Reading the low word keeps the high one as it was then.
+    let low = bus.read(counter.offset()).map_err(broken)?;
+    let high = bus.read(counter.offset() + 4).map_err(broken)?;
+    Ok((high as u64) << 32 | low as u64)
 }
 
 /// The error of a register access that failed.

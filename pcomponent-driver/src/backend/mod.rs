@@ -5,8 +5,9 @@
 //! | [`model`] | the golden model and the firmware's monitor, in process |
 //! | [`job`] | a submission as line requests, and its completion as their answers |
 //! | [`tags`] | many jobs in flight at a port that answers out of order |
-//! | [`mailbox`] | commands to the monitor through the host's mailbox registers |
+//! | [`mailbox`] | the host's registers: commands to the monitor, counters |
 
 pub mod job;
 pub mod mailbox;
+pub mod model;
 pub mod tags;

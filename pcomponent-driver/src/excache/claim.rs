@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::entry::{change_resident, relax, Entry, ABSENT, BACKED, BUSY, DIRTY, FRESH, LOCKED, RESIDENT};
+use super::entry::{
+    change_resident, relax, Entry, ABSENT, BACKED, BUSY, DIRTY, FRESH, LOCKED, RESIDENT,
+};
 use super::evict::Eviction;
 use super::set::{flag, Set};
 use super::victim::Lookup;

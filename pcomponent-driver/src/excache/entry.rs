@@ -53,18 +53,22 @@ const FRAME_BITS: u32 = 24;
 const VERSION_ONE: u64 = 1 << (FRAME_SHIFT + FRAME_BITS);
 
 impl Entry {
+    #[inline(always)]
     pub fn load(cell: &Cell) -> Self {
         Self(cell.load(Ordering::Acquire))
     }
 
+    #[inline(always)]
     pub fn state(self) -> u64 {
         self.0 & STATE
     }
 
+    #[inline(always)]
     pub fn has(self, flag: u64) -> bool {
         self.0 & flag != 0
     }
 
+    #[inline(always)]
     pub fn frame(self) -> usize {
         (self.0 >> FRAME_SHIFT) as usize & ((1 << FRAME_BITS) - 1)
     }
@@ -82,11 +86,13 @@ impl Entry {
     }
 
     /// The same version with other flags.
+    #[inline(always)]
     pub fn with(self, flags: u64) -> Self {
         Self(self.0 | flags)
     }
 
     /// The same version without these flags.
+    #[inline(always)]
     pub fn without(self, flags: u64) -> Self {
         Self(self.0 & !flags)
     }
@@ -114,11 +120,13 @@ impl Entry {
     }
 
     /// Changes the cell from `self` to `new` if nobody came between.
+    #[inline(always)]
     pub fn replace(self, cell: &Cell, new: Self) -> bool {
         cell.compare_exchange(self.0, new.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
     /// Stores it; for whoever the cell belongs to.
+    #[inline(always)]
     pub fn store(self, cell: &Cell) {
         cell.store(self.0, Ordering::Release);
     }

@@ -60,14 +60,16 @@ impl ExCache {
     }
 
     /// Starts the next batch when the last free frame was taken, so that it is done by the time the
-    /// next miss needs a frame.
+    /// next miss needs a frame. Only if a miss found none before, and once for that: pages that just
+    /// fill a set must be able to stay.
     pub(super) fn evict_ahead(
         self: &Arc<Self>,
         index: usize,
         set: &mut Set,
         orders: &mut Vec<Order>,
     ) {
-        if !set.has_free() && !set.anyone_leaving() && self.shape.ways >= 4 {
+        if set.pressed && !set.has_free() && !set.anyone_leaving() && self.shape.ways >= 4 {
+            set.pressed = false;
             self.evict_batch(index, set, orders);
         }
     }
@@ -323,10 +325,8 @@ impl ExCache {
 struct Gather {
     left: AtomicU64,
     #[allow(clippy::type_complexity)]
-    state: Mutex<(
-        Result<(), MemoryError>,
-        Option<Box<dyn FnOnce(Result<(), MemoryError>) + Send>>,
-    )>,
+    state:
+        Mutex<(Result<(), MemoryError>, Option<Box<dyn FnOnce(Result<(), MemoryError>) + Send>>)>,
 }
 
 impl Gather {

@@ -207,6 +207,7 @@ impl ExCache {
             if let Some(way) = set.take_free() {
                 return Ok(Some(way));
             }
+            set.pressed = true;
             // If pages are on their way out already, their frames will do.
             let ended = match set.anyone_leaving() {
                 true => None,

@@ -89,13 +89,17 @@ impl ExCache {
         if flags & flag::FILLING != 0 {
             return None;
         }
-        let (old, _) = change_resident(page.cell(), |entry| {
-            if entry.has(DIRTY) {
-                entry.with(LOCKED)
-            } else {
-                entry
-            }
-        });
+        let (old, _) =
+            change_resident(
+                page.cell(),
+                |entry| {
+                    if entry.has(DIRTY) {
+                        entry.with(LOCKED)
+                    } else {
+                        entry
+                    }
+                },
+            );
         if !old.has(DIRTY) {
             return None;
         }

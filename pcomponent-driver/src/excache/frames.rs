@@ -11,6 +11,7 @@ use std::sync::atomic::{fence, AtomicU64, Ordering};
 use splitmem_abi::geometry::LINE_SHIFT;
 
 use super::entry::{Cell, Entry, LOCKED};
+use super::pool::Pool;
 use crate::transport::PAGE_BYTES;
 
 /// Words of a frame.
@@ -19,18 +20,20 @@ pub(crate) const WORDS: usize = PAGE_BYTES / 8;
 pub(crate) type Page = [u8; PAGE_BYTES];
 
 pub(crate) struct Frames {
-    words: Box<[AtomicU64]>,
+    words: Pool,
     /// Lines of a frame that were written, one bit each; written under the page's lock only. Empty
     /// if whole pages are tracked.
     dirty: Box<[AtomicU64]>,
 }
 
 impl Frames {
-    pub fn new(frames: usize, track_lines: bool) -> Self {
-        Self {
-            words: bytemuck::zeroed_slice_box(frames * WORDS),
+    /// # Errors
+    /// If the host has no memory for them.
+    pub fn new(frames: usize, track_lines: bool) -> std::io::Result<Self> {
+        Ok(Self {
+            words: Pool::new(frames * WORDS)?,
             dirty: bytemuck::zeroed_slice_box(if track_lines { frames } else { 0 }),
-        }
+        })
     }
 
     #[inline(always)]
@@ -41,7 +44,7 @@ impl Frames {
     /// One aligned word of a page: `None` if the page changed under the reader.
     #[inline(always)]
     pub fn read_word(&self, cell: &Cell, entry: Entry, word: usize) -> Option<u64> {
-        let value = self.frame(entry.frame())[word % WORDS].load(Ordering::Relaxed);
+        let value = self.words[entry.frame() * WORDS + word % WORDS].load(Ordering::Relaxed);
         unchanged(cell, entry).then_some(value)
     }
 
@@ -53,6 +56,16 @@ impl Frames {
         unchanged(cell, entry)
     }
 
+    /// Changes one aligned word of a page whose word holds `locked`, set by this thread.
+    #[inline(always)]
+    pub fn change_word(&self, locked: Entry, word: usize, change: impl FnOnce(u64) -> u64) {
+        fence(Ordering::Release);
+        let frame = locked.frame();
+        let place = &self.words[frame * WORDS + word % WORDS];
+        place.store(change(place.load(Ordering::Relaxed)), Ordering::Relaxed);
+        self.mark_dirty(frame, 1 << ((word % WORDS * 8) >> LINE_SHIFT));
+    }
+
     /// Writes bytes of a page whose word holds `locked`, set by this thread.
     #[inline]
     pub fn write(&self, locked: Entry, offset: usize, bytes: &[u8]) {
@@ -61,10 +74,14 @@ impl Frames {
         fence(Ordering::Release);
         let frame = locked.frame();
         copy_in(self.frame(frame), offset, bytes);
+        let first = offset >> LINE_SHIFT;
+        let last = (offset + bytes.len() - 1) >> LINE_SHIFT;
+        self.mark_dirty(frame, u64::MAX >> (63 - (last - first)) << first);
+    }
+
+    #[inline(always)]
+    fn mark_dirty(&self, frame: usize, lines: u64) {
         if let Some(dirty) = self.dirty.get(frame) {
-            let first = offset >> LINE_SHIFT;
-            let last = (offset + bytes.len() - 1) >> LINE_SHIFT;
-            let lines = u64::MAX >> (63 - (last - first)) << first;
             dirty.store(dirty.load(Ordering::Relaxed) | lines, Ordering::Relaxed);
         }
     }
@@ -165,7 +182,7 @@ mod tests {
 
     #[test]
     fn bytes_at_any_offset_and_length_go_in_and_out() {
-        let frames = Frames::new(2, true);
+        let frames = Frames::new(2, true).unwrap();
         let mut oracle = [0u8; PAGE_BYTES];
         let entry = Entry(0).next(super::super::entry::RESIDENT | LOCKED, 1);
         let cell = Cell::new(entry.0);
@@ -191,7 +208,7 @@ mod tests {
 
     #[test]
     fn written_lines_are_known() {
-        let frames = Frames::new(1, true);
+        let frames = Frames::new(1, true).unwrap();
         let entry = Entry(0).next(super::super::entry::RESIDENT | LOCKED, 0);
         frames.write(entry, 63, &[1, 2]);
         assert_eq!(frames.dirty(0), 0b11);
@@ -205,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_reader_sees_that_the_page_changed() {
-        let frames = Frames::new(1, false);
+        let frames = Frames::new(1, false).unwrap();
         let entry = Entry(0).next(super::super::entry::RESIDENT, 0);
         let cell = Cell::new(entry.0);
         assert_eq!(frames.read_word(&cell, entry, 3), Some(0));

@@ -25,7 +25,8 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`entry`] | a page's word, and the rules of concurrent use |
-//! | [`frames`] | the local memory |
+//! | [`frames`], [`pool`] | the local memory |
+//! | [`window`] | the path of a hit |
 //! | [`set`] | which page is in which frame, and which leaves next |
 //! | [`victim`] | the victim cache |
 //! | [`fault`] | misses |
@@ -41,21 +42,25 @@ mod evict;
 mod fault;
 mod flush;
 mod frames;
+mod pool;
 pub(crate) mod predictor;
 mod set;
 mod stats;
 mod victim;
+mod window;
 
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
 pub use stats::{ExCacheStats, Sample};
+pub(crate) use window::Window;
 
-use crate::config::{ConfigError, DirtyTracking, Eviction, ExCacheConfig, Shape};
+use crate::config::{DirtyTracking, Eviction, ExCacheConfig, Shape};
 use crate::error::MemoryError;
 use crate::link::Link;
 use crate::region::{PageRef, Region};
+use crate::transport::PAGE_BYTES;
 use entry::{relax, Entry, LOCKED, RESIDENT};
 use fault::{Faulted, Need};
 use frames::{Frames, Page};
@@ -76,29 +81,34 @@ pub(crate) struct ExCache {
     /// Pages evicted together.
     batch: usize,
     link: Arc<Link>,
-    frames: Frames,
+    frames: Arc<Frames>,
     sets: Box<[Mutex<Set>]>,
     /// Locked after a set's lock, never before.
     victims: Option<Mutex<VictimCache>>,
-    stats: Stats,
+    stats: Arc<Stats>,
 }
 
 impl ExCache {
-    pub fn new(config: ExCacheConfig, link: Arc<Link>) -> Result<Self, ConfigError> {
+    pub fn new(config: ExCacheConfig, link: Arc<Link>) -> Result<Self, MemoryError> {
         let shape = config.shape()?;
         let victims = match config.eviction {
             Eviction::Victim { pages } => Some(Mutex::new(VictimCache::new(pages))),
             _ => None,
         };
+        let track_lines = config.dirty == DirtyTracking::Line;
+        let frames = Frames::new(shape.frames(), track_lines).map_err(|error| {
+            let bytes = shape.frames() * PAGE_BYTES;
+            MemoryError::LocalMemory { bytes, cause: error.to_string() }
+        })?;
         let set = |i: usize| Mutex::new(Set::new(shape.ways, config.seed.wrapping_add(i as u64)));
         Ok(Self {
             shape,
             batch: config.evict_batch.clamp(1, (shape.ways / 4).max(1)),
             link,
-            frames: Frames::new(shape.frames(), config.dirty == DirtyTracking::Line),
+            frames: Arc::new(frames),
             sets: (0..shape.sets).map(set).collect(),
             victims,
-            stats: Stats::new(config.sample_every),
+            stats: Arc::new(Stats::new(config.sample_every)),
             config,
         })
     }
@@ -130,17 +140,13 @@ impl ExCache {
         Place { set: frame / self.shape.ways, way: (frame % self.shape.ways) as u32 }
     }
 
-    /// Reads an aligned word of a page if that takes no more than a look.
-    #[inline(always)]
-    pub fn read_word(&self, region: &Region, index: usize, word: usize) -> Option<u64> {
-        let cell = &region.cells[index];
-        let entry = Entry::load(cell);
-        if !entry.reads_at_once() {
-            return None;
+    /// A way to hit the pages of a region without asking here.
+    pub fn window(&self, region: &Region) -> Window {
+        Window {
+            cells: Arc::clone(&region.cells),
+            frames: Arc::clone(&self.frames),
+            stats: Arc::clone(&self.stats),
         }
-        let value = self.frames.read_word(cell, entry, word)?;
-        self.stats.count_read();
-        Some(value)
     }
 
     /// Reads bytes of one page. The access will go on with the next `ahead` pages.

@@ -129,13 +129,13 @@ mod tests {
     #[test]
     fn stride_wants_two_equal_steps() {
         let mut p = Predictor::new(Prefetch::Stride { pages: 2 });
-        assert_eq!(planned(&mut p, 50, 100), []);
-        assert_eq!(planned(&mut p, 43, 100), []);
+        assert_eq!(planned(&mut p, 50, 100), [0usize; 0]);
+        assert_eq!(planned(&mut p, 43, 100), [0usize; 0]);
         assert_eq!(planned(&mut p, 36, 100), [29, 22]);
-        assert_eq!(planned(&mut p, 35, 100), []);
+        assert_eq!(planned(&mut p, 35, 100), [0usize; 0]);
         assert_eq!(planned(&mut p, 34, 100), [33, 32]);
-        assert_eq!(planned(&mut p, 34, 100), []);
-        assert_eq!(planned(&mut p, 34, 100), [], "a repeated page is no stride");
+        assert_eq!(planned(&mut p, 34, 100), [0usize; 0]);
+        assert_eq!(planned(&mut p, 34, 100), [0usize; 0], "a repeated page is no stride");
     }
 
     #[test]
@@ -186,7 +186,7 @@ mod tests {
         let mut p = Predictor::new(Prefetch::Trend { pages: 8 });
         for i in 0..200usize {
             let page = i * i * 31 % 997;
-            assert_eq!(planned(&mut p, page, 1000), [], "{i}");
+            assert_eq!(planned(&mut p, page, 1000), [0usize; 0], "{i}");
         }
     }
 }

@@ -56,6 +56,8 @@ pub(crate) struct Set {
     pub eviction_list: Vec<u32>,
     /// Somebody waits for a frame.
     pub waiting: bool,
+    /// A miss found no free frame since pages were last evicted ahead of need.
+    pub pressed: bool,
     /// Why a page is stuck.
     pub failure: Option<MemoryError>,
     rng: SmallRng,
@@ -73,6 +75,7 @@ impl Set {
             tail: NONE,
             eviction_list: Vec::new(),
             waiting: false,
+            pressed: false,
             failure: None,
             rng: SmallRng::seed_from_u64(seed),
         }

@@ -9,49 +9,38 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use serde::Serialize;
 
-/// Threads that have words of their own at the same time; more of them share the last one.
+/// Words of their own for this many threads at a time; all others share the first ones.
 const SHARDS: usize = 128;
+/// The shard of threads without one.
+const COMMON: usize = 0;
 
-/// Numbers of threads: the lowest that no living thread has.
-static NUMBERS: Mutex<Vec<bool>> = Mutex::new(Vec::new());
+/// Which shards have a thread, from the second on.
+static TAKEN: Mutex<[bool; SHARDS]> = Mutex::new([false; SHARDS]);
 
 thread_local! {
-    /// This thread's number plus one; zero if it has none yet.
-    static NUMBER: Cell<usize> = const { Cell::new(0) };
-    static GIVE_BACK: GiveBack = const { GiveBack };
+    /// This thread's shard, or [`COMMON`].
+    static SHARD: Cell<usize> = const { Cell::new(COMMON) };
+    static OWNER: Owner = Owner::new();
 }
 
-/// Gives a thread's number back when it ends.
-struct GiveBack;
+/// Has a shard until its thread ends.
+struct Owner(usize);
 
-impl Drop for GiveBack {
+impl Owner {
+    fn new() -> Self {
+        let mut taken = TAKEN.lock();
+        let shard = (COMMON + 1..SHARDS).find(|shard| !taken[*shard]).unwrap_or(COMMON);
+        taken[shard] = true;
+        Self(shard)
+    }
+}
+
+impl Drop for Owner {
     fn drop(&mut self) {
-        // Accesses from later destructors of this thread count in the shared words.
-        let number = NUMBER.replace(SHARDS);
-        if let Some(taken) = NUMBERS.lock().get_mut(number.wrapping_sub(1)) {
-            *taken = false;
-        }
+        // Accesses from later destructors of this thread count in the common shard.
+        SHARD.set(COMMON);
+        TAKEN.lock()[self.0] = false;
     }
-}
-
-#[cold]
-fn take_number() -> usize {
-    let mut numbers = NUMBERS.lock();
-    let number = numbers.iter().position(|taken| !taken).unwrap_or(numbers.len());
-    if number >= SHARDS - 1 {
-        NUMBER.set(SHARDS);
-        return SHARDS;
-    }
-    if number == numbers.len() {
-        numbers.push(true);
-    } else {
-        numbers[number] = true;
-    }
-    drop(numbers);
-    NUMBER.set(number + 1);
-    // Only to have it dropped at the thread's end.
-    let _ = GIVE_BACK.try_with(|_| ());
-    number + 1
 }
 
 /// One thread's accesses, on a cache line of their own.
@@ -197,7 +186,7 @@ impl Histogram {
 }
 
 pub(crate) struct Stats {
-    shards: Box<[Shard]>,
+    shards: [Shard; SHARDS],
     /// A thread takes a sample when its count comes to a multiple of this plus one.
     sample_mask: u64,
     samples: Mutex<Vec<Sample>>,
@@ -213,7 +202,7 @@ impl Stats {
             n => n.checked_next_power_of_two().map_or(u64::MAX, |n| n - 1),
         };
         Self {
-            shards: (0..SHARDS).map(|_| Shard::default()).collect(),
+            shards: std::array::from_fn(|_| Shard::default()),
             sample_mask,
             samples: Mutex::new(Vec::new()),
             events: Events::default(),
@@ -234,22 +223,26 @@ impl Stats {
 
     #[inline(always)]
     fn count(&self, counter: impl Fn(&Shard) -> &AtomicU64) {
-        let mut number = NUMBER.get();
-        if number == 0 {
-            number = take_number();
-        }
-        let counter = counter(&self.shards[(number - 1) % SHARDS]);
-        let count = if number < SHARDS {
+        let shard = SHARD.get();
+        let count = if shard == COMMON {
+            self.count_without_shard(counter)
+        } else {
             // Nobody else writes this word: no need for an atomic addition.
+            let counter = counter(&self.shards[shard % SHARDS]);
             let count = counter.load(Ordering::Relaxed) + 1;
             counter.store(count, Ordering::Relaxed);
             count
-        } else {
-            counter.fetch_add(1, Ordering::Relaxed) + 1
         };
         if count & self.sample_mask == 0 {
             self.sample();
         }
+    }
+
+    #[cold]
+    fn count_without_shard(&self, counter: impl Fn(&Shard) -> &AtomicU64) -> u64 {
+        // Next time this thread may have one. If it is ending, there is none to be had.
+        let _ = OWNER.try_with(|owner| SHARD.set(owner.0));
+        counter(&self.shards[COMMON]).fetch_add(1, Ordering::Relaxed) + 1
     }
 
     #[cold]
@@ -340,7 +333,7 @@ mod tests {
         let samples = stats.snapshot().samples;
         assert_eq!(
             samples,
-            [Sample { accesses: 128, misses: 43 }, Sample { accesses: 256, misses: 86 }]
+            [Sample { accesses: 129, misses: 43 }, Sample { accesses: 257, misses: 86 }]
         );
     }
 

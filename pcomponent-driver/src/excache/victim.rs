@@ -109,8 +109,7 @@ impl VictimCache {
     pub fn insert(&mut self, page: PageRef, data: Box<Page>, dirty: u64) -> u64 {
         let id = self.next_id;
         self.next_id += 1;
-        let phase =
-            if dirty == 0 { Phase::Flushed } else { Phase::Writing { taken_back: None } };
+        let phase = if dirty == 0 { Phase::Flushed } else { Phase::Writing { taken_back: None } };
         self.victims.push_back(Victim { id, page, data, dirty, phase, wanted: false });
         id
     }

@@ -342,9 +342,10 @@ pub fn excaches() -> Vec<ExCacheConfig> {
 /// No cache, virtual caches of some shapes, and every [`excaches`].
 pub fn caches() -> Vec<CacheConfig> {
     let mut all = vec![CacheConfig::None];
-    all.extend([(1, 1), (2, 4), (4, 1), (3, 16)].map(|(ways, sets)| {
-        CacheConfig::from(VCacheConfig { ways, sets })
-    }));
+    all.extend(
+        [(1, 1), (2, 4), (4, 1), (3, 16)]
+            .map(|(ways, sets)| CacheConfig::from(VCacheConfig { ways, sets })),
+    );
     all.extend(excaches().into_iter().map(CacheConfig::from));
     all
 }
