@@ -1,3 +1,23 @@
 //! Splitmem's Verilated memory component, DRAM timing and latency tests.
+//!
+//! [`Component`] is the component that `splitmem-hdl` emits, Verilated when this crate is built and
+//! simulated cycle by cycle, over any memory of [`dram`].
 
+mod bus;
+mod component;
 pub mod dram;
+mod hw;
+pub mod lockstep;
+mod machine;
+mod monitor_thread;
+mod port;
+mod stalls;
+mod verilated;
+
+pub use bus::{BusAccess, Side};
+pub use component::{BlockingBus, Component, ComponentError, DramOffer, Retired, Seen};
+pub use hw::Hw;
+pub use machine::{HostBus, Machine, MachineError, MonitorOptions};
+pub use monitor_thread::{MonitorThread, ThreadBus, ThreadWait};
+pub use port::{Answer, Port, RawRequest};
+pub use stalls::Stalls;

@@ -1,0 +1,158 @@
+//! Emits the component's Verilog, Verilates it and compiles the C++.
+//!
+//! Each configuration becomes two models: one without tracing, at full speed, and one that can
+//! write FST. Everything built is kept by a hash of what went into it, in the folder of the tools:
+//! a second cargo profile, another checkout, `cargo clean` or an edit that leaves the Verilog as it
+//! was cost no second build.
+
+mod cache;
+#[path = "../src/hw.rs"]
+mod hw;
+mod tools;
+
+use cache::{Cache, Key};
+use hw::Hw;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use tools::Tools;
+
+/// Changes when the way of building changes.
+const RECIPE: &str = "1";
+
+const VERILATE: &[&str] = &[
+    "--cc",
+    "-O3",
+    "--x-assign",
+    "fast",
+    "--x-initial",
+    "fast",
+    "--noassert",
+    "--no-timing",
+    // The emitted Verilog has its own lint (make lint); RustHDL's style is not to be told again here.
+    "-Wno-lint",
+    "-Wno-style",
+    "--top-module",
+    "top",
+];
+
+fn main() -> ExitCode {
+    match build() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn build() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=build");
+    println!("cargo::rerun-if-changed=cpp");
+    println!("cargo::rerun-if-changed=src/hw.rs");
+    println!("cargo::rerun-if-env-changed=SPLITMEM_TOOLS");
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    let tools = Tools::find()?;
+    let cache = Cache::new(&tools.cache, &out);
+
+    let mut base = Key::default();
+    base.add(RECIPE).add(&tools.verilator_version()?).add(&tools.compiler_version()?);
+
+    let mut models = Vec::new();
+    for hw in Hw::ALL {
+        hw.config().check()?;
+        let verilog = splitmem_hdl::emit(&hw.config());
+        for traced in [false, true] {
+            models.push(model(&tools, &cache, &base, hw.name(), &verilog, traced)?);
+        }
+    }
+
+    // The shim is compiled against the models' headers, so that their keys are part of its own.
+    let shim = ["cpp/shim.h", "cpp/shim.cpp"];
+    let mut key = base.clone();
+    for file in shim {
+        key.add(&std::fs::read_to_string(file)?);
+    }
+    for model in &models {
+        key.add(&model.to_string_lossy());
+    }
+    let shim = cache.get("shim", &key, |folder| {
+        let mut cpp = tools.cpp(3);
+        cpp.file("cpp/shim.cpp").include("cpp").includes(&models);
+        compile(cpp, "shim", folder)
+    })?;
+    let runtime = cache.get("runtime", &base, |folder| {
+        let mut cpp = tools.cpp(3);
+        for file in ["verilated.cpp", "verilated_threads.cpp", "verilated_fst_c.cpp"] {
+            cpp.file(tools.verilator.join("include").join(file));
+        }
+        compile(cpp, "runtime", folder)
+    })?;
+
+    // A library stands before those it needs. Cargo gets its own copies: it may come back to them
+    // when the cache has dropped this version.
+    println!("cargo::rustc-link-search=native={}", out.display());
+    for folder in std::iter::once(&shim).chain(&models).chain([&runtime]) {
+        for library in with_extension(folder, "a")? {
+            let file = library.file_name().unwrap_or_default();
+            std::fs::copy(&library, out.join(file))?;
+            let name = file.to_string_lossy();
+            let name = name.trim_start_matches("lib").trim_end_matches(".a");
+            println!("cargo::rustc-link-lib=static={name}");
+        }
+    }
+    for library in ["z", "lz4", "pthread", "stdc++"] {
+        println!("cargo::rustc-link-lib=dylib={library}");
+    }
+    Ok(())
+}
+
+/// Verilates and compiles one model; the folder has its header and its library.
+fn model(
+    tools: &Tools,
+    cache: &Cache,
+    base: &Key,
+    name: &str,
+    verilog: &str,
+    traced: bool,
+) -> Result<PathBuf, Box<dyn Error>> {
+    let name = if traced { format!("{name}_traced") } else { name.to_owned() };
+    // Traces are for looking, not for speed: a lower level halves the longest compilation.
+    let level = if traced { 1 } else { 3 };
+    let mut key = base.clone();
+    key.add(&VERILATE.join(" ")).add(&level.to_string()).add(&name).add(verilog);
+    cache.get(&name, &key, |folder| {
+        let source = folder.join("top.v");
+        std::fs::write(&source, verilog)?;
+        let mut command = Command::new(tools.verilator.join("bin/verilator"));
+        command.env("VERILATOR_ROOT", &tools.verilator).args(VERILATE);
+        command.args(["--prefix", &format!("V{name}")]).arg("--Mdir").arg(folder);
+        if traced {
+            command.arg("--trace-fst");
+        }
+        tools::run(command.arg(&source))?;
+        let mut cpp = tools.cpp(level);
+        cpp.include(folder).files(with_extension(folder, "cpp")?);
+        compile(cpp, &name, folder)
+    })
+}
+
+/// The files in a folder that end so, in a fixed order.
+fn with_extension(folder: &Path, extension: &str) -> Result<Vec<PathBuf>, Box<dyn Error>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|e| e == extension) {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn compile(mut cpp: cc::Build, name: &str, folder: &Path) -> Result<(), Box<dyn Error>> {
+    let library = format!("splitmem_{name}");
+    cpp.out_dir(folder)
+        .try_compile(&library)
+        .map_err(|error| format!("cannot compile the Verilated C++ of '{name}': {error}").into())
+}

@@ -1,0 +1,86 @@
+//! Where Verilator is, and how its C++ is compiled.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The installed tools.
+pub struct Tools {
+    /// Verilator's own root: `bin` and `include`.
+    pub verilator: PathBuf,
+    /// Where compiled models are kept.
+    pub cache: PathBuf,
+}
+
+impl Tools {
+    /// In `$SPLITMEM_TOOLS`, by default `.tools` in the workspace.
+    pub fn find() -> Result<Self, Box<dyn Error>> {
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let workspace = manifest.parent().unwrap_or(manifest);
+        let root = match std::env::var_os("SPLITMEM_TOOLS") {
+            Some(folder) if !folder.is_empty() => PathBuf::from(folder),
+            _ => workspace.join(".tools"),
+        };
+        let verilator = Self::verilator_in(&root).ok_or_else(|| {
+            format!(
+                "Verilator is not installed in {}.\n       Run scripts/setup.sh (it installs all \
+                 that building and simulating need), or set SPLITMEM_TOOLS to where it did.",
+                root.join("venv").display()
+            )
+        })?;
+        Ok(Self { verilator, cache: root.join("cache/verilated") })
+    }
+
+    fn verilator_in(root: &Path) -> Option<PathBuf> {
+        let pythons = std::fs::read_dir(root.join("venv/lib")).ok()?;
+        let mut found: Vec<_> = pythons
+            .flatten()
+            .map(|python| python.path().join("site-packages/verilator"))
+            .filter(|folder| folder.join("bin/verilator_bin").is_file())
+            .collect();
+        found.sort();
+        found.pop()
+    }
+
+    /// What `verilator --version` says.
+    pub fn verilator_version(&self) -> Result<String, Box<dyn Error>> {
+        run(Command::new(self.verilator.join("bin/verilator"))
+            .env("VERILATOR_ROOT", &self.verilator)
+            .arg("--version"))
+    }
+
+    /// What the C++ compiler says of itself.
+    pub fn compiler_version(&self) -> Result<String, Box<dyn Error>> {
+        run(self.cpp(0).try_get_compiler()?.to_command().arg("--version"))
+    }
+
+    /// A C++ build against Verilator's headers, optimised at `level` whatever cargo's profile is:
+    /// an unoptimised model would be useless.
+    pub fn cpp(&self, level: u32) -> cc::Build {
+        let include = self.verilator.join("include");
+        let mut build = cc::Build::new();
+        build
+            .cpp(true)
+            .std("c++17")
+            .opt_level(level)
+            .debug(false)
+            .warnings(false)
+            .cargo_metadata(false)
+            .define("VL_TIME_CONTEXT", None)
+            .include(include.join("vltstd"))
+            .include(include.join("fstcpp"))
+            .include(include);
+        build
+    }
+}
+
+/// Runs a program and returns what it wrote.
+pub fn run(command: &mut Command) -> Result<String, Box<dyn Error>> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command.output().map_err(|error| format!("cannot run {program}: {error}"))?;
+    if !output.status.success() {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("{program} failed ({}):\n{errors}", output.status).into());
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}

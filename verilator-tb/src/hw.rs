@@ -1,0 +1,34 @@
+//! The configurations of the hardware that are Verilated. Used by the build script too.
+
+use splitmem_abi::config::HwConfig;
+
+/// A Verilated configuration.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Hw {
+    /// The large component, [`HwConfig::LARGE`].
+    Large,
+    /// The small component, [`HwConfig::SMALL`], with a DRAM port of whole lines: the board's
+    /// narrow port only cuts them in beats.
+    Small,
+}
+
+impl Hw {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Large, Self::Small];
+
+    /// Its parameters.
+    pub const fn config(self) -> HwConfig {
+        match self {
+            Self::Large => HwConfig::LARGE,
+            Self::Small => HwConfig { dram_data_bits: 512, ..HwConfig::SMALL },
+        }
+    }
+
+    /// Its name: `large` or `small`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Large => "large",
+            Self::Small => "small",
+        }
+    }
+}
