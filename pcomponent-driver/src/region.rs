@@ -20,18 +20,20 @@ pub(crate) struct Region {
     /// Where each page is; empty unless an ExCache is in use.
     pub cells: Arc<[Cell]>,
     permission: AtomicU32,
+    /// Others may read and write it too.
+    pub shared: bool,
     pub predictor: Mutex<Predictor>,
 }
 
 impl Region {
-    /// A region whose pages are not cached. With `fresh` nothing was ever written to it.
+    /// A region whose pages are not cached. If it is not `shared`, it is known to be all zeros.
     pub fn new(
         (pid, va, pages): (u16, u64, usize),
         permission: Permission,
-        fresh: bool,
+        shared: bool,
         excache: Option<Prefetch>,
     ) -> Self {
-        let word = if fresh { entry::FRESH } else { entry::ABSENT | entry::BACKED };
+        let word = if shared { entry::ABSENT | entry::BACKED } else { entry::FRESH };
         let cells = if excache.is_some() { pages } else { 0 };
         let cells = (0..cells).map(|_| Cell::new(word)).collect();
         Self {
@@ -40,6 +42,7 @@ impl Region {
             pages,
             cells,
             permission: AtomicU32::new(permission.bits()),
+            shared,
             predictor: Mutex::new(Predictor::new(excache.unwrap_or_default())),
         }
     }

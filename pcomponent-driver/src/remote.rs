@@ -44,7 +44,7 @@ pub(crate) struct Shared {
 ///
 /// ```
 /// use pcomponent_driver::backend::model::ModelTransport;
-/// use pcomponent_driver::{HwConfig, config::ExCacheConfig, RemoteMemory};
+/// use pcomponent_driver::{config::ExCacheConfig, HwConfig, RemoteMemory};
 ///
 /// let memory = RemoteMemory::connect(ModelTransport::new(HwConfig::SMALL)?, 7, ExCacheConfig::with_bytes(1 << 20))?;
 /// let squares = memory.alloc::<u64>(100_000)?;
@@ -145,18 +145,22 @@ impl RemoteMemory {
         let bytes = len.checked_mul(size_of::<T>()).filter(|bytes| *bytes > 0);
         let page_bytes = options.page_size.bytes() as usize;
         let pages = bytes.ok_or_else(bad_size)?.div_ceil(page_bytes);
+        // The driver numbers 4 KiB pages with 32 bits: 16 TiB.
+        let small_pages = pages * (page_bytes / PAGE_BYTES);
+        if u32::try_from(small_pages).is_err() {
+            return Err(bad_size());
+        }
         let command = Command::Alloc {
             pid: self.pid,
-            pages: u32::try_from(pages).map_err(|_| bad_size())?,
+            pages: pages as u32,
             size: options.page_size,
             permission: options.permission,
             shareable: options.shareable,
         };
         let reply = self.ask("allocate memory", &command)?;
         let va = Address::decode(&reply.payload).0;
-        let place = (self.pid, va, pages * (page_bytes / PAGE_BYTES));
-        // Others may write to shareable memory: only of memory of its own a process knows the zeros.
-        let region = self.region(place, options.permission, !options.shareable);
+        let place = (self.pid, va, small_pages);
+        let region = self.region(place, options.permission, options.shareable);
         Ok(RemoteSlice::new(self.clone(), region, len))
     }
 
@@ -165,13 +169,13 @@ impl RemoteMemory {
         &self,
         place: (u16, u64, usize),
         permission: Permission,
-        fresh: bool,
+        shared: bool,
     ) -> Region {
         let excache = match &self.shared.layer {
             Layer::ExCache(cache) => Some(cache.config().prefetch),
             Layer::Direct | Layer::VCache(_) => None,
         };
-        Region::new(place, permission, fresh, excache)
+        Region::new(place, permission, shared, excache)
     }
 
     /// Writes back everything that was written so far to this process's memory, and returns when the

@@ -27,9 +27,12 @@ impl Allocation {
         if self.freed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
-        self.memory.shared.discard(&self.region)?;
+        let shared = &self.memory.shared;
+        // Of shared memory, others may still want what was written.
+        let saved = if self.region.shared { shared.evict(&self.region) } else { Ok(()) };
+        shared.discard(&self.region)?;
         let range = range_of(&self.region);
-        self.memory.ask("free memory", &Command::Free(range)).map(drop)
+        saved.and(self.memory.ask("free memory", &Command::Free(range)).map(drop))
     }
 }
 
@@ -48,7 +51,7 @@ impl Drop for Allocation {
 ///
 /// ```
 /// use pcomponent_driver::backend::model::ModelTransport;
-/// use pcomponent_driver::{HwConfig, config::VCacheConfig, RemoteMemory};
+/// use pcomponent_driver::{config::VCacheConfig, HwConfig, RemoteMemory};
 ///
 /// let memory = RemoteMemory::connect(ModelTransport::new(HwConfig::SMALL)?, 1, VCacheConfig::default())?;
 /// let text = memory.alloc::<u8>(11)?;
@@ -230,7 +233,7 @@ impl<T: Pod> RemoteSlice<T> {
     ///
     /// ```
     /// # use pcomponent_driver::backend::model::ModelTransport;
-    /// # use pcomponent_driver::{HwConfig, config::CacheConfig, RemoteMemory};
+    /// # use pcomponent_driver::{config::CacheConfig, HwConfig, RemoteMemory};
     /// # let memory = RemoteMemory::connect(ModelTransport::new(HwConfig::SMALL)?, 1, CacheConfig::default())?;
     /// let numbers = memory.alloc::<u32>(1000)?;
     /// numbers.fill(3)?;
@@ -307,14 +310,15 @@ impl<T: Pod> RemoteSlice<T> {
     }
 
     /// Maps the allocation, made shareable, into the address space of another process of the same
-    /// component. Dropping either leaves the other.
+    /// component. Dropping either writes back what was written through it, and leaves the other.
     ///
     /// The two are cached separately: what one side writes is seen by the other after the one
     /// flushes and the other evicts. Atomics of both meet in the component.
     ///
     /// ```
     /// use pcomponent_driver::backend::model::ModelTransport;
-    /// use pcomponent_driver::{HwConfig, config::CacheConfig, AllocOptions, Permission, RemoteMemory};
+    /// use pcomponent_driver::config::CacheConfig;
+    /// use pcomponent_driver::{AllocOptions, HwConfig, Permission, RemoteMemory};
     ///
     /// let ours = RemoteMemory::connect(ModelTransport::new(HwConfig::SMALL)?, 1, CacheConfig::default())?;
     /// let theirs = ours.with_pid(2);
@@ -336,7 +340,7 @@ impl<T: Pod> RemoteSlice<T> {
         memory.shared.evict(region)?;
         let reply = memory.ask("share memory", &command)?;
         let place = (with.pid(), Address::decode(&reply.payload).0, region.pages);
-        let mut shared = Self::new(with.clone(), with.region(place, permission, false), self.len);
+        let mut shared = Self::new(with.clone(), with.region(place, permission, true), self.len);
         shared.start = self.start;
         Ok(shared)
     }
@@ -345,7 +349,8 @@ impl<T: Pod> RemoteSlice<T> {
     /// this one.
     ///
     /// # Errors
-    /// [`MemoryError::Refused`] or [`MemoryError::Transport`].
+    /// [`MemoryError::Refused`] or [`MemoryError::Transport`]; for shared memory also
+    /// [`MemoryError::WriteBack`] for what others will not see (it is freed all the same).
     pub fn free(self) -> Result<(), MemoryError> {
         Arc::into_inner(self.owner).map_or(Ok(()), |owner| owner.free())
     }
@@ -371,7 +376,7 @@ impl RemoteSlice<u64> {
     ///
     /// ```
     /// # use pcomponent_driver::backend::model::ModelTransport;
-    /// # use pcomponent_driver::{HwConfig, config::CacheConfig, RemoteMemory};
+    /// # use pcomponent_driver::{config::CacheConfig, HwConfig, RemoteMemory};
     /// # let memory = RemoteMemory::connect(ModelTransport::new(HwConfig::SMALL)?, 1, CacheConfig::default())?;
     /// let counters = memory.alloc::<u64>(8)?;
     /// counters.set(3, 10)?;

@@ -155,8 +155,8 @@ impl ExCache {
         self.count_eviction(old);
         let frame = self.frame_of(place);
         let dirty = if old.has(DIRTY) { self.frames.dirty(frame) } else { 0 };
-        // Zeros that were never written need no place, and a clean page does without if there is none.
-        if room && old.has(BACKED) {
+        // Zeros that can be made again need no place, and a clean page does without if there is none.
+        if room && (old.has(BACKED) || !self.config.zero_fill) {
             let data = self.frames.snapshot(frame);
             let written = (dirty != 0).then(|| data.clone());
             let id = victims.insert(page.clone(), data, dirty);

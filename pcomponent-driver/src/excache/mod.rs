@@ -183,9 +183,11 @@ impl ExCache {
                 return Ok(());
             }
             if let Faulted::Held(place) = self.fault(&page, Need::Read, ahead)? {
-                self.read_resident(&page, offset, out);
+                let read = self.read_resident(&page, offset, out);
                 self.release(place);
-                return Ok(());
+                if read {
+                    return Ok(());
+                }
             }
         }
     }

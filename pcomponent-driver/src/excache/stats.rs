@@ -118,7 +118,8 @@ events! {
     write_back_failures,
     /// Writes that waited because their page was write-protected by its eviction.
     waits_write_protect,
-    /// Accesses that waited because their page was in the eviction list.
+    /// Accesses that waited because their page was in the eviction list (or, to be wholly
+    /// overwritten, on its way out of the victim cache).
     waits_eviction_list,
     /// Misses that waited for room in the victim cache.
     waits_victim_room,
