@@ -1,8 +1,11 @@
 //! [`CliError`]: why a command failed. Each message says what to do next.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+use crate::machine::MachineError;
+use crate::workload::{MemoryError, WorkError};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -39,12 +42,49 @@ pub enum CliError {
     /// The DRAM model.
     #[error(transparent)]
     Dram(#[from] crate::cmd::dram::DramError),
+    /// What a program was given to work on.
+    #[error("{}: {source}", path.display())]
+    Input {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: WorkError,
+    },
+    /// The machine that was asked for.
+    #[error(transparent)]
+    Machine(#[from] MachineError),
+    /// The memory component, or the memory in it.
+    #[error(transparent)]
+    Memory(MemoryError),
+    /// The memory component gave another result than local memory.
+    #[error(
+        "WRONG RESULT from the memory component: {0}\n\
+         This is a bug of Splitmem: please report it with the command line and the input."
+    )]
+    Mismatch(String),
     /// Ctrl-C. Exit code 130.
     #[error("stopped by Ctrl-C")]
     Interrupted,
 }
 
+impl From<MemoryError> for CliError {
+    fn from(error: MemoryError) -> Self {
+        match error {
+            MemoryError::Interrupted => Self::Interrupted,
+            error => Self::Memory(error),
+        }
+    }
+}
+
 impl CliError {
+    /// The error of a program that worked on the file at `path`.
+    pub fn of_workload(path: &Path, error: WorkError) -> Self {
+        match error {
+            WorkError::Memory(error) => error.into(),
+            source => Self::Input { path: path.to_owned(), source },
+        }
+    }
+
     /// The exit code: 1 failure, 2 usage, 130 Ctrl-C.
     pub fn exit_code(&self) -> u8 {
         match self {

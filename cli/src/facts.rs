@@ -1,9 +1,10 @@
 //! [`Facts`]: what a command found out, in order. Printed as a table with units for people, or as
 //! one flat JSON object for programs; both come from the same list, so they cannot disagree.
 
+use std::borrow::Cow;
 use std::io::Write as _;
 
-use comfy_table::{presets, CellAlignment, ContentArrangement, Table};
+use comfy_table::{presets, CellAlignment, ContentArrangement, Table, TableComponent};
 use serde_json::Value as Json;
 
 use crate::error::CliError;
@@ -106,8 +107,8 @@ fn grouped_digits(text: &str) -> String {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fact {
     /// Name in JSON: `snake_case`, with the unit in it where there is one.
-    pub key: &'static str,
-    /// Name for people.
+    pub key: Cow<'static, str>,
+    /// Name for people. Two spaces before it: a part of what stands above.
     pub label: String,
     /// What it is.
     pub value: Value,
@@ -128,12 +129,12 @@ impl Facts {
     /// Adds one.
     pub fn add(
         &mut self,
-        key: &'static str,
+        key: impl Into<Cow<'static, str>>,
         label: impl Into<String>,
         value: impl Into<Value>,
         unit: &'static str,
     ) {
-        self.0.push(Fact { key, label: label.into(), value: value.into(), unit });
+        self.0.push(Fact { key: key.into(), label: label.into(), value: value.into(), unit });
     }
 
     /// Adds those of `other` at the end.
@@ -150,6 +151,8 @@ impl Facts {
     pub fn table(&self) -> String {
         let mut table = Table::new();
         table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+        table.remove_style(TableComponent::HorizontalLines);
+        table.remove_style(TableComponent::MiddleIntersections);
         table.set_content_arrangement(ContentArrangement::Dynamic);
         table.set_header(["", "value", "unit"]);
         for fact in self.iter() {
@@ -166,7 +169,7 @@ impl Facts {
         // serde_json's own map sorts its keys; the order here is part of being readable.
         let fields: Vec<String> = self
             .iter()
-            .map(|fact| format!("{}:{}", Json::from(fact.key), fact.value.json()))
+            .map(|fact| format!("{}:{}", Json::from(fact.key.as_ref()), fact.value.json()))
             .collect();
         format!("{{{}}}", fields.join(","))
     }

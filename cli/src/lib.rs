@@ -6,6 +6,7 @@
 //! | [`error`] | why a command failed, and the exit code that says so |
 //! | [`facts`] | what a command found out: a table for people, one flat object for programs |
 //! | [`interrupt`] | Ctrl-C as a flag that long work looks at |
+//! | [`machine`] | the component and the cache, as the command line describes them |
 //! | [`observe`] | what operations take, and where the cycles go |
 //! | [`progress`] | a progress bar for what takes longer than two seconds |
 //! | [`report`] | a self-contained HTML page with plots |
@@ -19,6 +20,7 @@ pub mod cmd;
 pub mod error;
 pub mod facts;
 pub mod interrupt;
+pub mod machine;
 pub mod observe;
 pub mod progress;
 pub mod report;

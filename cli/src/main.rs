@@ -25,6 +25,8 @@ Every command explains itself with examples: splitmem COMMAND --help";
 enum Command {
     Abi(cmd::abi::Args),
     Dram(cmd::dram::Args),
+    Replay(cmd::replay::Args),
+    Sim(cmd::sim::Args),
 }
 
 impl Command {
@@ -32,6 +34,8 @@ impl Command {
         match self {
             Self::Abi(args) => args.run(),
             Self::Dram(args) => args.run(),
+            Self::Replay(args) => args.run(),
+            Self::Sim(args) => args.run(),
         }
     }
 }
@@ -40,5 +44,15 @@ fn main() -> ExitCode {
     match Cli::parse().command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => error.report(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_arguments_of_every_command_fit_together() {
+        super::Cli::command().debug_assert();
     }
 }

@@ -4,3 +4,5 @@
 pub mod abi;
 pub mod dram;
 pub mod output;
+pub mod replay;
+pub mod sim;

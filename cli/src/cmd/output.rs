@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::error::CliError;
 use crate::facts::Facts;
+use crate::machine::session::Session;
 use crate::report::Report;
 
 /// How results are shown.
@@ -30,21 +31,40 @@ impl OutputArgs {
         self.report.as_deref().map_or(Ok(()), Report::prepare)
     }
 
-    /// Prints the facts, and writes the report if one was asked for. `page` makes it.
+    /// Shows what a session did: prints it, and writes the report if one was asked for. After
+    /// Ctrl-C prints what was done so far, without a report, which would look like that of a whole
+    /// run; after any other error shows nothing. Gives that error on.
     ///
     /// # Errors
-    /// [`CliError::Write`] and [`CliError::Output`].
+    /// `outcome`'s, [`CliError::Write`] and [`CliError::Output`].
     pub fn show(
         &self,
-        mut facts: Facts,
         name: &str,
-        page: impl FnOnce() -> Report,
+        result: Facts,
+        machine: Facts,
+        session: &Session,
+        outcome: Result<(), CliError>,
     ) -> Result<(), CliError> {
-        if let Some(folder) = &self.report {
-            let path = page().write(folder, name)?;
-            facts.add("report", "Report", path.display().to_string(), "");
+        let mut rest = machine;
+        rest.extend(session.facts());
+        let mut all = result.clone();
+        all.extend(rest.clone());
+        match (&outcome, &self.report) {
+            (Ok(()), Some(folder)) => {
+                let mut report = Report::new(&format!("splitmem {name}"), &command_line());
+                report.heading("Result");
+                report.facts(&result);
+                session.draw(&mut report);
+                report.heading("Machine and counters");
+                report.facts(&rest);
+                let path = report.write(folder, &name.replace(' ', "-"))?;
+                all.add("report", "Report", path.display().to_string(), "");
+                all.print(self.json)
+            }
+            (Ok(()), None) => all.print(self.json),
+            (Err(CliError::Interrupted), _) => all.print(self.json).and(outcome),
+            (Err(_), _) => outcome,
         }
-        facts.print(self.json)
     }
 }
 

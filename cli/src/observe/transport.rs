@@ -65,8 +65,8 @@ impl Observation {
 }
 
 /// A transport that passes everything on and keeps count.
-pub struct Observed<T> {
-    inner: T,
+pub struct Observed {
+    inner: Box<dyn Transport>,
     observation: Arc<Mutex<Observation>>,
     /// By the submission's id, which the driver keeps unique among what is in flight.
     in_flight: HashMap<u64, &'static str>,
@@ -103,9 +103,9 @@ fn is_write(name: &str) -> bool {
     name.ends_with("write")
 }
 
-impl<T: Transport> Observed<T> {
+impl Observed {
     /// Watches `inner` from now on.
-    pub fn new(inner: T) -> (Self, Observer) {
+    pub fn new(inner: Box<dyn Transport>) -> (Self, Observer) {
         let observation = Arc::new(Mutex::new(Observation::default()));
         let observer = Observer(Arc::clone(&observation));
         (Self { inner, observation, in_flight: HashMap::new(), writes_in_flight: 0 }, observer)
@@ -121,9 +121,9 @@ impl<T: Transport> Observed<T> {
     }
 
     /// Does something with the transport; the cycles that it takes are those of `activity`.
-    fn during<R>(&mut self, activity: Activity, work: impl FnOnce(&mut T) -> R) -> R {
+    fn during<R>(&mut self, activity: Activity, work: impl FnOnce(&mut dyn Transport) -> R) -> R {
         let before = self.inner.cycles();
-        let result = work(&mut self.inner);
+        let result = work(&mut *self.inner);
         if let (Some(before), Some(after)) = (before, self.inner.cycles()) {
             *lock(&self.observation).cycles.entry(activity.name()).or_default() += after - before;
         }
@@ -131,7 +131,7 @@ impl<T: Transport> Observed<T> {
     }
 }
 
-impl<T: Transport> Transport for Observed<T> {
+impl Transport for Observed {
     fn info(&self) -> TransportInfo {
         self.inner.info()
     }
@@ -227,7 +227,7 @@ mod tests {
 
     #[test]
     fn cycles_go_to_what_was_in_flight() {
-        let (mut observed, observer) = Observed::new(Clockwork::default());
+        let (mut observed, observer) = Observed::new(Box::<Clockwork>::default());
         let work = |id, work| Submission { id, pid: 1, va: 0, work };
         let page = || Work::WritePage { data: Box::new([0; PAGE_BYTES]) };
         let mut batch: VecDeque<_> =

@@ -1,8 +1,32 @@
 //! [`Watched`]: a memory that ends with Ctrl-C and keeps count of its operations.
 
-use super::Latencies;
+use super::{Latencies, Timeline};
 use crate::interrupt::Interrupt;
 use crate::workload::{MemoryError, WorkMemory};
+
+/// What can be read off a memory while it works. Local memory has no meters.
+pub trait Metered {
+    /// Simulated cycles since the start, where there are any.
+    fn cycles(&self) -> Option<u64> {
+        None
+    }
+
+    /// What the cache before it counted, if there is one.
+    fn cache(&self) -> Option<CacheCounts> {
+        None
+    }
+}
+
+impl Metered for crate::workload::LocalMemory {}
+
+/// Counts of a cache since the start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct CacheCounts {
+    /// Accesses.
+    pub accesses: u64,
+    /// Those that found their page or line.
+    pub hits: u64,
+}
 
 /// A memory whose every access looks for Ctrl-C first, and whose operations are timed.
 #[derive(Debug)]
@@ -10,20 +34,27 @@ pub struct Watched<M> {
     inner: M,
     interrupt: Interrupt,
     operations: Latencies,
+    timeline: Timeline,
     /// Cycles at the end of the last operation.
     last: u64,
 }
 
-impl<M: WorkMemory> Watched<M> {
+impl<M: WorkMemory + Metered> Watched<M> {
     /// Watches `inner` from now on.
     pub fn new(inner: M, interrupt: Interrupt) -> Self {
         let last = inner.cycles().unwrap_or(0);
-        Self { inner, interrupt, operations: Latencies::default(), last }
+        let (operations, timeline) = (Latencies::default(), Timeline::default());
+        Self { inner, interrupt, operations, timeline, last }
     }
 
     /// How long operations took; nothing where the memory counts no cycles.
     pub fn operations(&self) -> &Latencies {
         &self.operations
+    }
+
+    /// How the cache did over time; empty where there is no cache.
+    pub fn timeline(&self) -> &Timeline {
+        &self.timeline
     }
 
     /// The memory that is watched.
@@ -44,7 +75,7 @@ impl<M: WorkMemory> Watched<M> {
     }
 }
 
-impl<M: WorkMemory> WorkMemory for Watched<M> {
+impl<M: WorkMemory + Metered> WorkMemory for Watched<M> {
     fn alloc(&mut self, bytes: u64) -> Result<u64, MemoryError> {
         self.check()?;
         self.inner.alloc(bytes)
@@ -70,10 +101,11 @@ impl<M: WorkMemory> WorkMemory for Watched<M> {
             self.operations.record(name, now - self.last);
             self.last = now;
         }
-    }
-
-    fn cycles(&self) -> Option<u64> {
-        self.inner.cycles()
+        if self.timeline.is_due() {
+            if let Some(counts) = self.inner.cache() {
+                self.timeline.add(counts, self.inner.cycles());
+            }
+        }
     }
 }
 
@@ -100,6 +132,9 @@ mod tests {
             self.1 += 7;
             self.0.write(address, from)
         }
+    }
+
+    impl Metered for Slow {
         fn cycles(&self) -> Option<u64> {
             Some(self.1)
         }

@@ -60,8 +60,9 @@ impl Report {
     pub fn facts(&mut self, facts: &Facts) {
         self.line(format_args!("<table>"));
         for fact in facts.iter() {
+            let part = if fact.label.starts_with(' ') { " class=\"part\"" } else { "" };
             self.line(format_args!(
-                "<tr><th>{}</th><td>{}</td><td class=\"unit\">{}</td></tr>",
+                "<tr><th{part}>{}</th><td>{}</td><td class=\"unit\">{}</td></tr>",
                 escape(&fact.label),
                 escape(&fact.value.display()),
                 escape(fact.unit)
@@ -144,7 +145,9 @@ pre { background: var(--box); padding: .6rem .8rem; border-radius: 6px; white-sp
   overflow-wrap: anywhere; font-size: .9rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .95rem; }
 th { text-align: left; font-weight: 400; } thead th { color: var(--soft); }
+th.part { color: var(--soft); }
 th, td { padding: .2rem 1.4rem .2rem 0; border-bottom: 1px solid var(--grid); }
+th.part { padding-left: 1rem; }
 td, thead th:not(:first-child) { text-align: right; }
 td.unit { text-align: left; color: var(--soft); }
 figure { margin: 1rem 0; } figcaption, footer { color: var(--soft); font-size: .9rem; }

@@ -6,11 +6,21 @@
 pub enum MemoryError {
     /// It has no room for this many bytes more.
     #[error(
-        "no room for {bytes} bytes more in the memory component: give it more memory or it less work"
+        "the memory component has no room for {bytes} bytes more: give it more with --memory, or \
+         less to do"
     )]
     NoRoom {
         /// Bytes asked for.
         bytes: u64,
+    },
+    /// A page was written for the first time and no frame is left for it.
+    #[error(
+        "the memory component is full, address {address:#x} got no frame: give it more memory with \
+         --memory, or less to do"
+    )]
+    Full {
+        /// Where.
+        address: u64,
     },
     /// No allocation holds all of these bytes.
     #[error("nothing is allocated at {address:#x} ({bytes} bytes)")]
@@ -61,11 +71,6 @@ pub trait WorkMemory {
 
     /// The accesses since the last call were one operation of this name: for latency statistics.
     fn operation(&mut self, _name: &'static str) {}
-
-    /// Simulated cycles since the start, where there are any.
-    fn cycles(&self) -> Option<u64> {
-        None
-    }
 
     /// Reads a 32-bit word.
     ///

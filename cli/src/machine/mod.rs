@@ -1,0 +1,271 @@
+//! The machine that a program runs on: the memory component and the cache at the host, as the
+//! command line describes them.
+
+pub mod hardware;
+pub mod memory;
+pub mod session;
+
+use std::path::PathBuf;
+
+use bytesize::ByteSize;
+use clap::{Args, ValueEnum};
+use pcomponent_driver::backend::model::{ModelConfig, ModelError, ModelTransport};
+use pcomponent_driver::config::{
+    Associativity, CacheConfig, ConfigError, DirtyTracking, Eviction, ExCacheConfig, Prefetch,
+    Replacement, VCacheConfig,
+};
+use pcomponent_driver::transport::{Transport, PAGE_BYTES};
+use pcomponent_driver::{MemoryError as DriverError, RemoteMemory};
+use splitmem_abi::config::HwConfig;
+use splitmem_abi::geometry::PageSize;
+
+use crate::error::CliError;
+use crate::facts::Facts;
+use crate::interrupt::Interrupt;
+use crate::observe::Observed;
+use crate::size::{parse_bytes, Size};
+use hardware::{Hardware, HardwareError};
+use memory::ComponentMemory;
+use session::Session;
+
+/// DRAM of a component, where nothing else is said, in bytes.
+const MEMORY: u64 = 256 << 20;
+/// The process that the workload is.
+const PID: u16 = 1;
+
+/// What answers the requests.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Backend {
+    /// The component's hardware description, simulated cycle by cycle
+    Rtl,
+    /// The golden model: the same answers, many times faster, no cycles
+    Model,
+}
+
+/// DRAM behind the component.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Dram {
+    /// DDR4-2400, 8 Gb x8, 64-bit rank
+    #[value(name = "ddr4-2400")]
+    Ddr4_2400,
+    /// DDR3-1600, 8 Gb x16, 64-bit rank
+    #[value(name = "ddr3-1600")]
+    Ddr3_1600,
+    /// Every line after the same few cycles
+    Ideal,
+}
+
+/// The word on the command line for a value.
+fn word(value: &impl ValueEnum) -> String {
+    value.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+}
+
+/// Which cache stands at the host.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Cache {
+    /// 4 KiB pages in local memory, under software control
+    Excache,
+    /// 64-byte lines, virtually indexed and tagged
+    Vcache,
+    /// No cache: every access is a request
+    None,
+}
+
+/// The machine.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Machine")]
+pub struct MachineArgs {
+    /// What answers the requests
+    #[arg(long, value_enum, default_value_t = Backend::Rtl)]
+    pub backend: Backend,
+
+    /// Hardware configuration: large, small, or a TOML file
+    #[arg(long, value_name = "NAME|FILE.toml", default_value = "large")]
+    pub hw: Hardware,
+
+    /// DRAM behind the component
+    #[arg(long, value_enum, default_value_t = Dram::Ddr4_2400)]
+    pub dram: Dram,
+
+    /// DRAM that the component has [default: 256MiB, or as much as the hardware can address]
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
+    pub memory: Option<u64>,
+
+    /// Record the component's signals in this FST file (slow: for short runs)
+    #[arg(long, value_name = "FILE.fst")]
+    pub trace: Option<PathBuf>,
+
+    #[allow(missing_docs)] // a doc comment here would become the heading's help
+    #[command(flatten)]
+    pub cache: CacheArgs,
+}
+
+/// The cache at the host.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Cache at the host")]
+pub struct CacheArgs {
+    /// Which cache
+    #[arg(long, value_enum, default_value_t = Cache::Excache)]
+    pub cache: Cache,
+
+    /// Local memory of ExCache: bytes, or a share of all that the workload allocates
+    #[arg(long, value_name = "SIZE", default_value = "25%")]
+    pub excache: Size,
+
+    /// Frames that a page may go to: a number of ways, or full [default: 64, or all there are]
+    #[arg(long, value_name = "WAYS")]
+    pub ways: Option<Associativity>,
+
+    /// Which page leaves a full set: fifo, lru (clock) or random
+    #[arg(long, value_name = "POLICY", default_value_t)]
+    pub replacement: Replacement,
+
+    /// How a dirty page leaves: write-protect, set-list, or victim[:PAGES]
+    #[arg(long, value_name = "POLICY", default_value_t)]
+    pub eviction: Eviction,
+
+    /// Which pages are fetched ahead: none, sequential[:PAGES], stride[:PAGES] or trend[:PAGES]
+    #[arg(long, value_name = "POLICY", default_value_t)]
+    pub prefetch: Prefetch,
+
+    /// What a write-back writes: the page, or the lines of it that were written
+    #[arg(long, value_name = "UNIT", default_value_t)]
+    pub dirty: DirtyTracking,
+
+    /// Fetch fresh memory from the component too, instead of filling it with zeros at the host
+    #[arg(long)]
+    pub no_zero_fill: bool,
+}
+
+/// Why the machine cannot be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MachineError {
+    /// The cache's shape.
+    #[error("{0}")]
+    Cache(#[from] ConfigError),
+    /// The hardware's parameters.
+    #[error(transparent)]
+    Hardware(#[from] HardwareError),
+    /// More DRAM than the hardware can address.
+    #[error("--memory {asked}: this hardware addresses at most {most} of DRAM (its pa_bits)")]
+    Memory {
+        /// What was asked for.
+        asked: ByteSize,
+        /// What there can be.
+        most: ByteSize,
+    },
+    /// No simulator.
+    #[error("this build has no simulator of the hardware description: use --backend model")]
+    NoRtl,
+    /// The golden model does not start.
+    #[error("the golden model does not start: {0}")]
+    Model(#[from] ModelError),
+    /// The driver found no way to the component.
+    #[error("the memory component cannot be reached: {0}")]
+    Driver(#[from] DriverError),
+}
+
+impl MachineArgs {
+    /// Checks what can be checked before any work is done.
+    ///
+    /// # Errors
+    /// [`CliError::Usage`] for options that do not go together, [`CliError::Machine`] for a hardware
+    /// configuration that cannot be read or built.
+    pub fn check(&self) -> Result<(), CliError> {
+        if self.backend == Backend::Model && self.trace.is_some() {
+            let message = "--trace records hardware signals, which the golden model has none of; \
+                           use --backend rtl";
+            return Err(CliError::Usage(message.to_owned()));
+        }
+        let hardware = self.hw.config().map_err(MachineError::from)?;
+        self.memory(&hardware)?;
+        Ok(())
+    }
+
+    /// Builds the machine and starts it. `footprint` is what the workload allocates, in bytes.
+    ///
+    /// # Errors
+    /// [`MachineError`].
+    pub fn start(&self, footprint: u64, interrupt: Interrupt) -> Result<Session, MachineError> {
+        let cache = self.cache.config(footprint)?;
+        let (transport, observer) = Observed::new(self.transport()?);
+        let remote = RemoteMemory::connect(transport, PID, cache)?;
+        Ok(Session::new(ComponentMemory::new(remote), observer, interrupt))
+    }
+
+    /// Bytes of DRAM of the component.
+    fn memory(&self, hardware: &HwConfig) -> Result<u64, MachineError> {
+        let most = hardware.frames() * PageSize::Small.bytes();
+        match self.memory {
+            None => Ok(MEMORY.min(most)),
+            Some(bytes) if bytes <= most => Ok(bytes),
+            Some(bytes) => {
+                Err(MachineError::Memory { asked: ByteSize(bytes), most: ByteSize(most) })
+            }
+        }
+    }
+
+    /// The component.
+    fn transport(&self) -> Result<Box<dyn Transport>, MachineError> {
+        let hardware = self.hw.config()?;
+        let frames = self.memory(&hardware)? / PageSize::Small.bytes();
+        let mut config = ModelConfig::from(hardware);
+        config.monitor.frames = u32::try_from(frames).ok();
+        match self.backend {
+            Backend::Model => Ok(Box::new(ModelTransport::new(config)?)),
+            Backend::Rtl => Err(MachineError::NoRtl),
+        }
+    }
+
+    /// What the machine is, as it was asked for.
+    pub fn facts(&self) -> Facts {
+        let mut facts = Facts::new();
+        facts.add("backend", "Backend", word(&self.backend), "");
+        facts.add("hw", "Hardware configuration", self.hw.to_string(), "");
+        if self.backend == Backend::Rtl {
+            facts.add("dram", "DRAM", word(&self.dram), "");
+        }
+        if let Ok(bytes) = self.hw.config().map_err(Into::into).and_then(|hw| self.memory(&hw)) {
+            facts.add("memory_bytes", "Memory of the component", bytes, "bytes");
+        }
+        facts
+    }
+}
+
+impl CacheArgs {
+    fn config(&self, footprint: u64) -> Result<CacheConfig, ConfigError> {
+        match self.cache {
+            Cache::None => Ok(CacheConfig::None),
+            Cache::Vcache => Ok(VCacheConfig::default().into()),
+            Cache::Excache => {
+                // A share of little is rounded up to whole pages, and to as few as make sense.
+                let asked = usize::try_from(self.excache.of(footprint)).unwrap_or(usize::MAX);
+                let bytes = match self.excache {
+                    Size::Bytes(_) => asked,
+                    Size::Share(_) => {
+                        asked.div_ceil(PAGE_BYTES).max(FEWEST).saturating_mul(PAGE_BYTES)
+                    }
+                };
+                let ways = self.ways.unwrap_or(match Associativity::default() {
+                    Associativity::Ways(ways) if ways * PAGE_BYTES <= bytes => {
+                        Associativity::Ways(ways)
+                    }
+                    _ => Associativity::Full,
+                });
+                let config = ExCacheConfig::with_bytes(bytes)
+                    .associativity(ways)
+                    .replacement(self.replacement)
+                    .eviction(self.eviction)
+                    .prefetch(self.prefetch)
+                    .dirty(self.dirty)
+                    .zero_fill(!self.no_zero_fill);
+                config.shape()?;
+                Ok(config.into())
+            }
+        }
+    }
+}
+
+/// Fewest pages of an ExCache that is given as a share.
+const FEWEST: usize = 4;
