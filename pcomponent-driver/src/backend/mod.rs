@@ -3,6 +3,7 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`model`] | the golden model and the firmware's monitor, in process |
+//! | [`rtl`] | the Verilated component, and the monitor in a host thread |
 //! | [`job`] | a submission as line requests, and its completion as their answers |
 //! | [`tags`] | many jobs in flight at a port that answers out of order |
 //! | [`mailbox`] | the host's registers: commands to the monitor, counters |
@@ -10,4 +11,5 @@
 pub mod job;
 pub mod mailbox;
 pub mod model;
+pub mod rtl;
 pub mod tags;
