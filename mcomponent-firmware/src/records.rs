@@ -228,9 +228,9 @@ mod tests {
         (0u16..2, 0usize..4, 0u64..24, 1u32..12).prop_map(|(pid, area, page, pages)| {
             let (first, size) = [
                 (0, PageSize::Small),
-                ((1 << HUGE_BIT) - (36 << 12), PageSize::Small),
+                ((1 << HUGE_BIT) - (34 << 12), PageSize::Small),
                 (1 << HUGE_BIT, PageSize::Huge),
-                ((1 << 48) - (36 << 21), PageSize::Huge),
+                ((1 << 48) - (34 << 21), PageSize::Huge),
             ][area];
             Range { pid, va: first + page * size.bytes(), pages }
         })

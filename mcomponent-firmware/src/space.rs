@@ -472,10 +472,32 @@ mod tests {
                          first refusal at {:.1} % of the slots or later (seeds 0 to 4)",
                         100.0 * worst
                     );
-                    // A table has two slots per frame: all frames are half of the slots.
-                    assert!(worst > 0.45, "{worst}");
+                    // A table has two slots per frame, so all frames are half of the slots. First
+                    // fit, without levels, ends at 46 % for the longest ranges.
+                    assert!(worst > 0.65, "{worst}");
                 }
             }
+        }
+    }
+
+    /// All frames stay allocated, in ever changing pieces.
+    #[test]
+    fn a_full_memory_can_be_reused_for_ever() {
+        for (log2, longest) in [(10, 256), (14, 4096)] {
+            with_space(log2, |space| {
+                let frames = 2u32 << log2;
+                let mut rng = SmallRng::seed_from_u64(log2 as u64);
+                let mut held: Vec<Range> = vec![];
+                for i in 0..3000 {
+                    let n = (longest as f64).powf(rng.random::<f64>()) as u32;
+                    while space.occupancy.entries() + n > frames {
+                        let gone = held.swap_remove(rng.random_range(0..held.len()));
+                        space.forget(gone).expect("records are plenty");
+                    }
+                    let range = alloc(space, rng.random_range(0..10), PageSize::Small, n);
+                    held.push(range.unwrap_or_else(|| panic!("allocation {i}: {n} pages")));
+                }
+            });
         }
     }
 }

@@ -11,7 +11,7 @@ use splitmem_abi::config::HwConfig;
 use splitmem_abi::event::Event;
 use splitmem_abi::geometry::PageSize;
 use splitmem_abi::mailbox::{Address, Command, Permission, Range, ReturnCode, EVENTS_PER_REPLY};
-use splitmem_abi::regs::{self, Counter, MAILBOX_WORDS};
+use splitmem_abi::regs::{self, Counter, TableCommand, MAILBOX_WORDS};
 use splitmem_abi::request::{Op, Status};
 use splitmem_model::Model;
 use std::cell::RefCell;
@@ -54,6 +54,29 @@ fn huge_pages_are_kept_whole() {
     assert_eq!(world.free(Range { pages: 511, ..small }), ReturnCode::Success);
     assert_eq!(world.free(Range { pages: 1, ..huge }), ReturnCode::Success);
     assert!(world.alloc_rw(3, PageSize::Huge, 1).is_ok());
+    world.audit();
+}
+
+#[test]
+fn the_hardware_gets_what_is_promised_and_not_more() {
+    let mut world = world();
+    let pending = |world: &mut World| world.monitor.accounts().expect("accounts").pending;
+    assert_eq!(pending(&mut world), 0);
+    let first = world.alloc_rw(1, PageSize::Small, 3).expect("room");
+    assert_eq!(pending(&mut world), 3);
+    assert_eq!(world.write(1, first.va), Status::Ok);
+    assert_eq!(pending(&mut world), 2);
+    // As many as the list holds.
+    let second = world.alloc_rw(1, PageSize::Small, 100).expect("room");
+    assert_eq!(pending(&mut world), 16);
+    for (done, (pid, va)) in (1..).zip(pages_of(second)) {
+        assert_eq!(world.write(pid, va), Status::Ok);
+        // Asked for more at a quarter less.
+        assert!(pending(&mut world) >= 12.min(102 - done), "after {done} writes");
+    }
+    assert_eq!(pending(&mut world), 2);
+    world.alloc_rw(1, PageSize::Huge, 3).expect("room");
+    assert_eq!(pending(&mut world), 2 + 2 * 512);
     world.audit();
 }
 
@@ -194,6 +217,10 @@ impl RegisterBus for Spy {
     fn write(&mut self, offset: u16, value: u32) -> Result<(), BusError> {
         if offset == regs::SD_COMMAND.offset {
             self.commands.borrow_mut().push(value);
+        }
+        if offset == regs::TE_COMMAND.offset && value == TableCommand::Insert as u32 {
+            // From now on the page can be touched.
+            assert!(self.bus.read(regs::PENDING_4K.offset)? > 0, "frames come first");
         }
         self.bus.write(offset, value)
     }

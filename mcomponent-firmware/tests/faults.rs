@@ -72,6 +72,25 @@ fn a_poisoned_bucket_is_allocated_around() {
     }
 }
 
+/// The frames that were at hand for pages that could not be mapped are not lost.
+#[test]
+fn a_poisoned_bucket_costs_no_frame() {
+    let mut world = world();
+    let range = world.alloc_rw(1, PageSize::Small, 64).expect("room");
+    for (pid, va) in pages_of(range) {
+        assert_eq!(world.write(pid, va), Status::Ok);
+    }
+    // Now the free frames have gaps: no two of them can be mapped at once.
+    for i in (0..64).step_by(2) {
+        assert_eq!(world.free(Range { pages: 1, ..after(range, i) }), ReturnCode::Success);
+    }
+    let first = world.alloc(2, PageSize::Small, 10, Permission::RW, true).expect("room");
+    assert_eq!(world.free(first), ReturnCode::Success);
+    poison_bucket(&world, 2, after(first, 5).va);
+    world.alloc(2, PageSize::Small, 10, Permission::RW, true).expect("elsewhere");
+    world.audit();
+}
+
 #[test]
 fn a_poisoned_bucket_does_not_keep_other_pages_from_being_freed() {
     for drop in [false, true] {

@@ -23,7 +23,7 @@ use std::rc::Rc;
 
 /// Runs the same cases every time, unless `PROPTEST_RNG_SEED` says otherwise.
 pub fn proptest_config(cases: u32) -> Config {
-    let config = Config::with_cases(cases);
+    let config = Config { failure_persistence: None, ..Config::with_cases(cases) };
     match config.rng_seed {
         RngSeed::Random => Config { rng_seed: RngSeed::Fixed(2), ..config },
         RngSeed::Fixed(_) => config,
