@@ -94,19 +94,14 @@ impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
         frames: Frames,
     ) -> Result<Address, Failure> {
         loop {
-            if !matches!(frames, Frames::Of(_)) {
+            let needs_memory = !matches!(frames, Frames::Of(_));
+            if needs_memory {
+                self.admit(size, pages)?;
+            }
+            let range = self.place(pid, size, pages, attributes, frames)?;
+            if needs_memory {
                 self.promise(size, pages)?;
             }
-            let range = match self.place(pid, size, pages, attributes, frames) {
-                Ok(range) => range,
-                Err(code) => {
-                    if !matches!(frames, Frames::Of(_)) {
-                        self.unpromise(size, pages);
-                        self.refill()?;
-                    }
-                    return Err(code.into());
-                }
-            };
             let (mapped, stop) = match frames {
                 Frames::FirstWrite => self.map_empty(range, attributes)?,
                 _ => self.map_frames(range, attributes, frames)?,

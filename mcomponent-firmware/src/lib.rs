@@ -83,9 +83,10 @@
 //! - A first write to a promised page can still find the hardware's list empty, if it is the one
 //!   after three quarters of the list's depth were taken faster than the monitor came, and nothing
 //!   is being cleared. It changes nothing and may be tried again.
-//! - `NoAddress` means that no place was found. For ranges of 4 KiB pages, and a table with fewer
-//!   buckets than the vRegion has pages beyond the range's, there is then none within one vRegion;
-//!   other ranges were looked for in 64 vRegions.
+//! - `NoAddress` means that no place was found where every bucket has a free slot. For ranges of
+//!   4 KiB pages that are shorter than the vRegion by at least the table's buckets, there is then
+//!   none within a vRegion; longer ones and those of 2 MiB pages were looked for from up to 64
+//!   vRegions on, spread over the table.
 //! - A refused command has changed nothing. `Internal` is answered only when the hardware failed
 //!   (poison in the page table): what was to be mapped is not mapped, what could be freed is freed,
 //!   permissions are as they were.

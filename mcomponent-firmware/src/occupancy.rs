@@ -17,15 +17,24 @@ const RETIRED: u32 = 0x8;
 /// A count that nothing reaches.
 const ABOVE_ALL: u32 = 0x7;
 
+/// Buckets whose entries are also counted together: as many as a vRegion of 2 MiB pages reaches.
+const BLOCK: u32 = 512;
+
+const fn lane_words(log2_buckets: u32) -> usize {
+    (1 << log2_buckets) / LANES as usize
+}
+
 /// Words that the occupancy of `1 << log2_buckets` buckets takes.
 pub(crate) const fn occupancy_words(log2_buckets: u32) -> usize {
-    (1 << log2_buckets) / LANES as usize
+    lane_words(log2_buckets) + (1u32 << log2_buckets).div_ceil(BLOCK) as usize
 }
 
 /// Entries per bucket.
 #[derive(Debug)]
 pub(crate) struct Occupancy<'a> {
     words: &'a mut [u32],
+    /// Entries per block.
+    blocks: &'a mut [u32],
     log2: u32,
     entries: u32,
 }
@@ -42,6 +51,10 @@ impl Part {
     fn ones(&self) -> u32 {
         (ONES >> (4 * (LANES - self.lanes))) << self.shift
     }
+
+    fn block(&self) -> usize {
+        self.word / (BLOCK / LANES) as usize
+    }
 }
 
 impl<'a> Occupancy<'a> {
@@ -49,7 +62,8 @@ impl<'a> Occupancy<'a> {
     pub fn new(words: &'a mut [u32], log2_buckets: u32) -> Self {
         let words = &mut words[..occupancy_words(log2_buckets)];
         words.fill(0);
-        Self { words, log2: log2_buckets, entries: 0 }
+        let (words, blocks) = words.split_at_mut(lane_words(log2_buckets));
+        Self { words, blocks, log2: log2_buckets, entries: 0 }
     }
 
     /// Buckets.
@@ -160,10 +174,19 @@ impl<'a> Occupancy<'a> {
         n
     }
 
+    /// Entries in the blocks that the `n` buckets from `first` on touch: roughly how full they are.
+    pub fn load(&self, first: u32, n: u32) -> u32 {
+        let mask = self.buckets() - 1;
+        let blocks = (first % BLOCK + n).div_ceil(BLOCK).min(self.blocks.len() as u32);
+        let starts = (0..blocks).map(|i| (first + i * BLOCK) & mask);
+        starts.map(|bucket| self.blocks[(bucket / BLOCK) as usize]).sum()
+    }
+
     /// Counts one more entry in each of `n` buckets that fit.
     pub fn add(&mut self, first: u32, n: u32) {
         for part in self.parts(first, n) {
             self.words[part.word] += part.ones();
+            self.blocks[part.block()] += part.lanes;
         }
         self.entries += n;
     }
@@ -172,6 +195,7 @@ impl<'a> Occupancy<'a> {
     pub fn remove(&mut self, first: u32, n: u32) {
         for part in self.parts(first, n) {
             self.words[part.word] -= part.ones();
+            self.blocks[part.block()] -= part.lanes;
         }
         self.entries -= n;
     }
@@ -184,6 +208,21 @@ mod tests {
     use std::vec;
 
     const LOG2: u32 = 6;
+
+    #[test]
+    fn the_load_of_blocks_is_counted() {
+        let mut words = vec![7; occupancy_words(11)];
+        let mut occupancy = Occupancy::new(&mut words, 11);
+        // 100 buckets at the end of the third block, 900 from the fourth around to the first.
+        occupancy.add(2 * 512 + 412, 1000);
+        assert_eq!(occupancy.load(0, 512), 388);
+        assert_eq!(occupancy.load(1024, 1), 100);
+        assert_eq!(occupancy.load(1535, 2), 612);
+        assert_eq!(occupancy.load(2047, 2), 900);
+        assert_eq!(occupancy.load(700, 2048), 1000);
+        occupancy.remove(2 * 512 + 412, 500);
+        assert_eq!(occupancy.load(1536, 512), 112);
+    }
 
     /// What it replaces: a count per bucket, one by one.
     struct Naive([u32; 1 << LOG2]);

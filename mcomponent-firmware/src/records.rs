@@ -308,4 +308,23 @@ mod tests {
             }
         }
     }
+
+    /// The last page of one address space and the first of the next are neighbours in the order.
+    #[test]
+    fn address_spaces_and_page_sizes_stay_apart() {
+        let mut slots = [Record::EMPTY; 4];
+        let mut records = Records::new(&mut slots);
+        let page = |pid, va| Range { pid, va, pages: 1 };
+        let neighbours = [
+            page(0, (1 << HUGE_BIT) - (1 << 12)),
+            page(0, 1 << HUGE_BIT),
+            page(0, (1 << 48) - (1 << 21)),
+            page(1, 0),
+        ];
+        for range in neighbours {
+            records.insert(range, Record::EMPTY.attributes).unwrap();
+        }
+        let listed: Vec<_> = records.all().iter().map(Record::range).collect();
+        assert_eq!(listed, neighbours);
+    }
 }

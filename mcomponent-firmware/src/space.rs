@@ -6,10 +6,10 @@
 //! the average first and the most that is possible last. Levels thus rise together, and long runs
 //! of buckets with a free slot remain almost until the table is full.
 //!
-//! Places are looked for above the process's highest allocation first (next fit, so that an
-//! allocation seldom looks at what others took), then in the gaps below. In each gap one vRegion
-//! after the other is tried, since each begins at another bucket. A range may cross from one
-//! vRegion into the next; its parts then lie in unrelated buckets and are all looked at.
+//! Places are looked for above the process's highest allocation first: in the rest of its vRegion,
+//! then in fresh ones. Each vRegion begins at another bucket, so of many the least loaded are
+//! searched. Only when that gives nothing, the gaps below are gone through. A range may cross from
+//! one vRegion into the next; its parts then lie in unrelated buckets and are all looked at.
 
 use crate::occupancy::Occupancy;
 use crate::records::{place_of, position, Full, Records};
@@ -22,10 +22,18 @@ use splitmem_abi::pte::SLOTS;
 /// what is near them, 32-bit offsets included, never hit memory.
 pub(crate) const FIRST_VA: u64 = 1 << VREGION_SHIFT;
 
-/// vRegions that are tried per limit above the highest allocation, and again in the gaps below.
-/// For ranges within a vRegion of 4 KiB pages one is enough if the table has fewer buckets than the
-/// vRegion pages; 2 MiB pages reach only 512 buckets from each vRegion.
+/// Fresh vRegions that are compared at most.
+const CANDIDATES: usize = 64;
+/// How many of them are searched, before more entries per bucket are put up with; all at last.
+const SEARCHED: usize = 3;
+/// vRegions that are searched at most in the gaps below the highest allocation, per limit.
 const TRIES: u32 = 64;
+
+/// How far above the first fresh vRegion the `i`-th candidate lies: over 1024 of them, because the
+/// hash's high bits follow from few of a vRegion's low bits.
+fn scatter(i: u32) -> u64 {
+    (i as u64 * 37) % 1024
+}
 
 /// The end of the vRegion that holds `va`.
 fn vregion_end(va: u64) -> u64 {
@@ -76,40 +84,33 @@ impl AddressSpaces<'_> {
             return None;
         }
         let average = self.occupancy.entries() / self.occupancy.buckets();
-        (average..SLOTS as u32).find_map(|limit| self.place_within(pid, size, pages, limit))
-    }
-
-    /// The same, where no bucket holds more than `limit` entries so far.
-    fn place_within(&mut self, pid: u16, size: PageSize, pages: u32, limit: u32) -> Option<Range> {
+        let limits = average..SLOTS as u32;
         let (start, end) = match size {
             PageSize::Small => (FIRST_VA, 1 << HUGE_BIT),
             PageSize::Huge => (1 << HUGE_BIT, VA_END),
         };
         let (low, high) = (position(pid, start), position(pid, 0) + (end >> PAGE_SHIFT));
-        let count = self.records.touching(low, high).len();
-        let edge = |records: &Records<'_>, i: usize| {
-            let all = records.touching(low, high);
-            Gap {
-                start: match i.checked_sub(1) {
-                    Some(before) => place_of(all[before].end() - 1).1 + (1 << PAGE_SHIFT),
-                    None => start,
-                },
-                end: all.get(i).map_or(end, |next| place_of(next.start()).1),
-            }
+        let records = self.records.touching(low, high);
+        let gap = |i: usize| Gap {
+            start: match i.checked_sub(1) {
+                Some(before) => place_of(records[before].end() - 1).1 + (1 << PAGE_SHIFT),
+                None => start,
+            },
+            end: records.get(i).map_or(end, |next| place_of(next.start()).1),
         };
-        let mut search = Search { pid, size, pages, limit, tries: TRIES, circled: false };
-        let last = edge(&self.records, count);
-        if let Some(range) = search.gap(&mut self.occupancy, last) {
-            return Some(range);
-        }
-        search.tries = TRIES;
-        for i in 0..count {
-            let gap = edge(&self.records, i);
-            if let Some(range) = search.gap(&mut self.occupancy, gap) {
-                return Some(range);
+        let occupancy = &mut self.occupancy;
+        for limit in limits.clone() {
+            let range = Search::new(pid, size, pages, limit, occupancy).above(gap(records.len()));
+            if range.is_some() {
+                return range;
             }
-            if search.tries == 0 {
-                break;
+        }
+        for limit in limits {
+            let mut search = Search::new(pid, size, pages, limit, occupancy);
+            let mut tries = TRIES;
+            let range = (0..records.len()).find_map(|i| search.below(gap(i), &mut tries));
+            if range.is_some() {
+                return range;
             }
         }
         None
@@ -174,79 +175,134 @@ fn reserve(occupancy: &mut Occupancy<'_>, range: Range, limit: u32) -> bool {
     false
 }
 
-/// A search for a place.
-struct Search {
+/// A search for a place where no bucket holds more than `limit` entries so far.
+struct Search<'s, 'a> {
     pid: u16,
     size: PageSize,
     pages: u32,
     limit: u32,
-    /// vRegions that may still be tried.
-    tries: u32,
+    occupancy: &'s mut Occupancy<'a>,
     /// Every bucket was tried as the first one: another vRegion has nothing to add for ranges that
     /// lie in one.
     circled: bool,
 }
 
-impl Search {
-    /// Looks in one gap, from its start.
-    fn gap(&mut self, occupancy: &mut Occupancy<'_>, gap: Gap) -> Option<Range> {
-        let bytes = (self.pages as u64) << self.size.shift();
-        let mut at = gap.start;
-        while self.tries > 0 && gap.end - at >= bytes {
-            self.tries -= 1;
-            let end = vregion_end(at).min(gap.end);
-            if let Some(range) = self.inside(occupancy, at, end) {
-                return Some(range);
+impl<'s, 'a> Search<'s, 'a> {
+    fn new(
+        pid: u16,
+        size: PageSize,
+        pages: u32,
+        limit: u32,
+        occupancy: &'s mut Occupancy<'a>,
+    ) -> Self {
+        Self { pid, size, pages, limit, occupancy, circled: false }
+    }
+
+    fn bytes(&self, pages: u32) -> u64 {
+        (pages as u64) << self.size.shift()
+    }
+
+    fn bucket(&self, va: u64) -> u32 {
+        hash::bucket(self.pid, va, self.occupancy.log2())
+    }
+
+    /// Looks in the gap above the highest allocation.
+    fn above(&mut self, gap: Gap) -> Option<Range> {
+        let border = vregion_end(gap.start - 1);
+        if gap.start < border {
+            let range = self.vregion(gap);
+            if range.is_some() {
+                return range;
             }
-            if let Some(range) = self.across(occupancy, Gap { start: at, ..gap }, end) {
-                return Some(range);
+        }
+        let last = self.limit as usize == SLOTS - 1;
+        let mut searched = [u64::MAX; CANDIDATES];
+        for i in 0..if last { CANDIDATES } else { SEARCHED } {
+            let best = self.least_loaded(Gap { start: border, ..gap }, &searched[..i])?;
+            searched[i] = best;
+            let range = self.vregion(Gap { start: best, ..gap });
+            if range.is_some() {
+                return range;
             }
-            at = end;
         }
         None
     }
 
+    /// The least loaded of the candidates among the vRegions of `gap`, which begins with one, except
+    /// those that were searched.
+    fn least_loaded(&self, gap: Gap, searched: &[u64]) -> Option<u64> {
+        // Twice as many as there are places in the table.
+        let reach = (1 << VREGION_SHIFT) >> self.size.shift();
+        let count = (2 * self.occupancy.buckets() / reach).clamp(1, CANDIDATES as u32);
+        (0..count)
+            .map(|i| gap.start + (scatter(i) << VREGION_SHIFT))
+            .filter(|va| va + self.bytes(self.pages) <= gap.end && !searched.contains(va))
+            .min_by_key(|&va| {
+                let range = Range { pid: self.pid, va, pages: self.pages.max(reach) };
+                let parts = split(range, reach);
+                let loads = parts.map(|part| self.occupancy.load(self.bucket(part.va), part.pages));
+                loads.map(u64::from).sum::<u64>()
+            })
+    }
+
+    /// Looks in a gap, one vRegion after the other.
+    fn below(&mut self, gap: Gap, tries: &mut u32) -> Option<Range> {
+        let mut at = gap.start;
+        while *tries > 0 && gap.end - at >= self.bytes(self.pages) {
+            *tries -= 1;
+            let range = self.vregion(Gap { start: at, ..gap });
+            if range.is_some() {
+                return range;
+            }
+            at = vregion_end(at).min(gap.end);
+        }
+        None
+    }
+
+    /// Looks for a range that begins in the gap's first vRegion.
+    fn vregion(&mut self, gap: Gap) -> Option<Range> {
+        let border = vregion_end(gap.start);
+        self.inside(gap.start, border.min(gap.end)).or_else(|| self.across(gap, border))
+    }
+
     /// Looks for a place from `at` to `end`, in one vRegion.
-    fn inside(&mut self, occupancy: &mut Occupancy<'_>, at: u64, end: u64) -> Option<Range> {
+    fn inside(&mut self, at: u64, end: u64) -> Option<Range> {
         let room = ((end - at) >> self.size.shift()) as u32;
         if self.circled || room < self.pages {
             return None;
         }
         // A range longer than the table goes around it: `rounds` times wholly, then a rest.
-        let rounds = (self.pages - 1) / occupancy.buckets();
-        let rest = self.pages - rounds * occupancy.buckets();
+        let buckets = self.occupancy.buckets();
+        let rounds = (self.pages - 1) / buckets;
+        let rest = self.pages - rounds * buckets;
         let starts = room - self.pages + 1;
-        self.circled = starts >= occupancy.buckets();
-        let first = hash::bucket(self.pid, at, occupancy.log2());
-        let offset = occupancy.find(
-            first,
-            starts.min(occupancy.buckets()),
-            rest,
-            self.limit.checked_sub(rounds)?,
-        )?;
-        self.try_at(occupancy, at + ((offset as u64) << self.size.shift()))
+        self.circled = starts >= buckets;
+        let limit = self.limit.checked_sub(rounds)?;
+        let first = self.bucket(at);
+        let offset = self.occupancy.find(first, starts.min(buckets), rest, limit)?;
+        self.try_at(at + self.bytes(offset))
     }
 
     /// Looks for a place across the vRegion border at `border`: as much as fits before it.
-    fn across(&mut self, occupancy: &mut Occupancy<'_>, gap: Gap, border: u64) -> Option<Range> {
-        if border == gap.end {
+    fn across(&mut self, gap: Gap, border: u64) -> Option<Range> {
+        if border >= gap.end {
             return None;
         }
         let room = ((border - gap.start) >> self.size.shift()) as u32;
-        let max = room.min(self.pages - 1).min(occupancy.buckets());
+        let max = room.min(self.pages - 1).min(self.occupancy.buckets());
         // Asked by the page before it: the border itself has the next vRegion's hash.
-        let last = hash::bucket(self.pid, border - 1, occupancy.log2());
-        let before = occupancy.fitting_before(last.wrapping_add(1), max, self.limit);
-        let start = border - ((before as u64) << self.size.shift());
-        if before == 0 || gap.end - start < (self.pages as u64) << self.size.shift() {
+        let last = self.bucket(border - 1);
+        let before = self.occupancy.fitting_before(last.wrapping_add(1), max, self.limit);
+        let start = border - self.bytes(before);
+        if before == 0 || gap.end - start < self.bytes(self.pages) {
             return None;
         }
-        self.try_at(occupancy, start)
+        self.try_at(start)
     }
 
-    fn try_at(&self, occupancy: &mut Occupancy<'_>, va: u64) -> Option<Range> {
+    fn try_at(&mut self, va: u64) -> Option<Range> {
         let range = Range { pid: self.pid, va, pages: self.pages };
-        reserve(occupancy, range, self.limit).then_some(range)
+        reserve(self.occupancy, range, self.limit).then_some(range)
     }
 }
 
@@ -258,7 +314,7 @@ mod tests {
     use proptest::prelude::*;
     use rand::{rngs::SmallRng, Rng, SeedableRng};
     use splitmem_abi::mailbox::Permission;
-    use std::{eprintln, vec, vec::Vec};
+    use std::{collections::BTreeSet, eprintln, vec, vec::Vec};
 
     const ATTRIBUTES: Attributes = Attributes { permission: Permission::RW, shareable: false };
 
@@ -483,21 +539,50 @@ mod tests {
     /// All frames stay allocated, in ever changing pieces.
     #[test]
     fn a_full_memory_can_be_reused_for_ever() {
-        for (log2, longest) in [(10, 256), (14, 4096)] {
+        for (log2, longest, count) in [(10, 256, 3000), (14, 4096, 3000), (21, 1 << 18, 600)] {
             with_space(log2, |space| {
                 let frames = 2u32 << log2;
                 let mut rng = SmallRng::seed_from_u64(log2 as u64);
                 let mut held: Vec<Range> = vec![];
-                for i in 0..3000 {
-                    let n = (longest as f64).powf(rng.random::<f64>()) as u32;
+                for i in 0..count {
+                    let n = f64::from(longest).powf(rng.random::<f64>()) as u32;
                     while space.occupancy.entries() + n > frames {
                         let gone = held.swap_remove(rng.random_range(0..held.len()));
                         space.forget(gone).expect("records are plenty");
                     }
-                    let range = alloc(space, rng.random_range(0..10), PageSize::Small, n);
+                    let range = alloc(space, rng.random_range(0..50), PageSize::Small, n);
                     held.push(range.unwrap_or_else(|| panic!("allocation {i}: {n} pages")));
                 }
             });
         }
+    }
+
+    #[test]
+    fn candidates_begin_all_over_the_table() {
+        for log2 in 19..=24 {
+            for pid in [0, 1, 77, 40_000] {
+                let first = |i| FIRST_VA + (scatter(i) << VREGION_SHIFT);
+                let places = 1usize << (log2 - 18);
+                let begun: BTreeSet<u32> = (0..2 * places as u32)
+                    .map(|i| hash::bucket(pid, first(i.min(CANDIDATES as u32 - 1)), log2) >> 18)
+                    .collect();
+                assert!(3 * begun.len() >= places, "{log2} {pid}: {} of {places}", begun.len());
+            }
+        }
+    }
+
+    /// In a table that one vRegion does not reach all of, the parts fill evenly.
+    #[test]
+    fn a_large_table_fills_evenly() {
+        with_space(21, |space| {
+            for pid in 0..100 {
+                alloc(space, pid, PageSize::Huge, 400).expect("room");
+                alloc(space, pid, PageSize::Small, 20_000).expect("room");
+            }
+            let deep = (0..1 << 21).filter(|&bucket| space.occupancy.of(bucket) > 2).count();
+            let average = space.occupancy.entries() as f64 / (1 << 21) as f64;
+            eprintln!("{deep} buckets with more than 2 entries, average {average:.2}");
+            assert_eq!(deep, 0);
+        });
     }
 }

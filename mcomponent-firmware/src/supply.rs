@@ -96,7 +96,8 @@ impl<'a> Supply<'a> {
     /// Whether `pages` more pages could be promised memory.
     pub fn admits(&self, size: PageSize, pages: u32) -> bool {
         if self.overcommit {
-            return true;
+            // Whether the table has room for it is asked later; here only whether it is a number.
+            return self.lane(size).reserved.checked_add(pages).is_some();
         }
         let mut promised = self.lanes.map(|lane| lane.reserved as u64);
         promised[size as usize] += pages as u64;
@@ -133,19 +134,32 @@ impl<'a> Supply<'a> {
     }
 }
 
+/// How much is gotten back.
+#[derive(Clone, Copy)]
+enum Reclaim {
+    /// What is cleared already.
+    Cleared,
+    /// Everything; what is not yet cleared is waited for.
+    All,
+}
+
 impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
-    /// Promises memory to `pages` pages.
-    pub(crate) fn promise(&mut self, size: PageSize, pages: u32) -> Result<(), Failure> {
+    /// Whether `pages` pages can be promised memory.
+    pub(crate) fn admit(&mut self, size: PageSize, pages: u32) -> Result<(), Failure> {
         if !self.supply.admits(size, pages) {
-            self.reclaim()?;
+            self.reclaim(Reclaim::All)?;
             if !self.supply.admits(size, pages) {
                 return Err(ReturnCode::NoMemory.into());
             }
         }
-        self.supply.lane_mut(size).reserved += pages;
-        // Before the pages can be touched.
-        self.refill()?;
         Ok(())
+    }
+
+    /// Promises memory to `pages` pages that were admitted, and has it ready before they can be
+    /// touched.
+    pub(crate) fn promise(&mut self, size: PageSize, pages: u32) -> Result<(), Error> {
+        self.supply.lane_mut(size).reserved += pages;
+        self.refill()
     }
 
     /// Takes `pages` promises back.
@@ -161,16 +175,21 @@ impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
     /// behind it, of the other size too, until somebody takes a frame.
     pub(crate) fn refill(&mut self) -> Result<(), Error> {
         for size in [PageSize::Small, PageSize::Huge] {
-            self.refill_lane(size)?;
+            // With overcommit, the pool may be empty while frames wait for pages that are gone.
+            if !self.refill_lane(size)? && self.reclaim(Reclaim::Cleared)? {
+                self.refill_lane(size)?;
+            }
         }
         Ok(())
     }
 
-    fn refill_lane(&mut self, size: PageSize) -> Result<(), Error> {
+    /// Gives whether the pool had what was promised.
+    fn refill_lane(&mut self, size: PageSize) -> Result<bool, Error> {
         let registers = registers(size);
         let mut lane = *self.supply.lane(size);
         // Asked at three quarters: that is what first writes can take until the monitor comes.
         let mut low = lane.depth - lane.depth / 4;
+        let mut had_all = true;
         if lane.out < lane.reserved {
             let mut pending = self.regs.read(&registers.pending)?;
             let mut room = self.regs.field(&regs::ZERO_STATUS, ZERO_STATUS::ROOM)?;
@@ -188,6 +207,7 @@ impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
                 };
                 let Some(run) = run else {
                     low = 0;
+                    had_all = false;
                     break;
                 };
                 let count = run.count / size.frames();
@@ -207,7 +227,7 @@ impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
             self.regs.write(&registers.low, low)?;
         }
         *self.supply.lane_mut(size) = lane;
-        Ok(())
+        Ok(had_all)
     }
 
     /// Hands a run of frames to the zeroing engine, which must have room.
@@ -246,23 +266,30 @@ impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
     }
 
     /// Gets back what waits in the hardware for pages that are gone, so that the pool can put it to
-    /// another use.
-    fn reclaim(&mut self) -> Result<(), Error> {
+    /// another use. Gives whether there was something.
+    fn reclaim(&mut self, what: Reclaim) -> Result<bool, Error> {
+        let mut reclaimed = false;
         for size in [PageSize::Small, PageSize::Huge] {
             let mut looks = 0;
             while self.supply.excess(size) > 0 {
-                if let Some(frame) = self.pop(size)? {
-                    self.take_back(size, frame);
-                    looks = 0;
-                } else if looks < self.regs.patience {
-                    looks += 1;
-                    self.regs.wait.wait(Waiting::Frame);
-                } else {
-                    return Err(Error::Stuck(Waiting::Frame));
+                match (self.pop(size)?, what) {
+                    (Some(frame), _) => {
+                        self.take_back(size, frame);
+                        reclaimed = true;
+                        looks = 0;
+                    }
+                    (None, Reclaim::Cleared) => break,
+                    (None, Reclaim::All) if looks == self.regs.patience => {
+                        return Err(Error::Stuck(Waiting::Frame));
+                    }
+                    (None, Reclaim::All) => {
+                        looks += 1;
+                        self.regs.wait.wait(Waiting::Frame);
+                    }
                 }
             }
         }
-        Ok(())
+        Ok(reclaimed)
     }
 
     /// Puts a frame into the pool. One that cannot be out is never taken: better lost than twice.

@@ -129,6 +129,25 @@ fn overcommit_promises_more_than_there_is() {
 }
 
 #[test]
+fn with_overcommit_too_untouched_memory_comes_back() {
+    let config = MonitorConfig { overcommit: true, ..MonitorConfig::default() };
+    let mut world = World::new(HARDWARE, &config, Capacity::default());
+    let huge = world.alloc_rw(1, PageSize::Huge, 3).expect("slots");
+    assert_eq!(world.free(huge), ReturnCode::Success);
+    assert_eq!(world.monitor.accounts().expect("accounts").pending, 2 * 512);
+    // A number that no counter holds.
+    assert_eq!(world.alloc_rw(1, PageSize::Huge, u32::MAX), Err(ReturnCode::NoAddress));
+    world.alloc_rw(1, PageSize::Huge, 1).expect("slots");
+    assert_eq!(world.alloc_rw(1, PageSize::Huge, u32::MAX), Err(ReturnCode::NoMemory));
+    assert_eq!(world.drop_process(1), ReturnCode::Success);
+    let small = world.alloc_rw(2, PageSize::Small, 2048 - 16).expect("slots");
+    for (pid, va) in pages_of(small) {
+        assert_eq!(world.write(pid, va), Status::Ok);
+    }
+    world.audit();
+}
+
+#[test]
 fn a_shared_frame_lives_as_long_as_a_mapping() {
     for size in [PageSize::Small, PageSize::Huge] {
         let mut world = world();

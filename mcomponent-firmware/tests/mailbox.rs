@@ -49,8 +49,12 @@ proptest! {
     #![proptest_config(proptest_config(100))]
 
     #[test]
-    fn every_command_has_an_answer(mails in prop::collection::vec(mail(), 1..60)) {
-        let mut world = World::new(HARDWARE, &MonitorConfig::default(), Capacity::default());
+    fn every_command_has_an_answer(
+            mails in prop::collection::vec(mail(), 1..60),
+            overcommit in any::<bool>(),
+        ) {
+        let config = MonitorConfig { overcommit, ..MonitorConfig::default() };
+        let mut world = World::new(HARDWARE, &config, Capacity::default());
         for pid in 0..4 {
             world.alloc(pid, PageSize::Small, 20, Permission::RW, pid % 2 == 0).expect("room");
         }
