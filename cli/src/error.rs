@@ -62,6 +62,9 @@ pub enum CliError {
          This is a bug of Splitmem: please report it with the command line and the input."
     )]
     Mismatch(String),
+    /// The lockstep checker: hardware and model disagree, or the component does not work.
+    #[error(transparent)]
+    Lockstep(verilator_tb::lockstep::LockstepError),
     /// Ctrl-C. Exit code 130.
     #[error("stopped by Ctrl-C")]
     Interrupted,
@@ -72,6 +75,15 @@ impl From<MemoryError> for CliError {
         match error {
             MemoryError::Interrupted => Self::Interrupted,
             error => Self::Memory(error),
+        }
+    }
+}
+
+impl From<verilator_tb::lockstep::LockstepError> for CliError {
+    fn from(error: verilator_tb::lockstep::LockstepError) -> Self {
+        match error {
+            verilator_tb::lockstep::LockstepError::Stopped => Self::Interrupted,
+            error => Self::Lockstep(error),
         }
     }
 }

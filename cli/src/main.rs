@@ -27,6 +27,8 @@ enum Command {
     Dram(cmd::dram::Args),
     Replay(cmd::replay::Args),
     Sim(cmd::sim::Args),
+    Lockstep(cmd::lockstep::Args),
+    Soak(cmd::soak::Args),
 }
 
 impl Command {
@@ -36,6 +38,8 @@ impl Command {
             Self::Dram(args) => args.run(),
             Self::Replay(args) => args.run(),
             Self::Sim(args) => args.run(),
+            Self::Lockstep(args) => args.run(),
+            Self::Soak(args) => args.run(),
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod cache;
 #[path = "../src/hw.rs"]
+#[allow(dead_code)]
 mod hw;
 mod tools;
 

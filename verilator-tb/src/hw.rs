@@ -32,3 +32,18 @@ impl Hw {
         }
     }
 }
+
+impl std::fmt::Display for Hw {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl std::str::FromStr for Hw {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.into_iter().find(|hw| hw.name() == name);
+        found.ok_or_else(|| format!("no such configuration: {name}; there are large and small"))
+    }
+}

@@ -3,6 +3,8 @@
 
 pub mod abi;
 pub mod dram;
+pub mod lockstep;
 pub mod output;
 pub mod replay;
 pub mod sim;
+pub mod soak;

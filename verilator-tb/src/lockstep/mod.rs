@@ -57,12 +57,7 @@ pub struct Case {
 impl std::fmt::Display for Case {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { hw, mode, seed, requests } = self;
-        write!(
-            f,
-            "--config {} --mode {} --seed {seed} --requests {requests}",
-            hw.name(),
-            mode.name()
-        )
+        write!(f, "--config {hw} --mode {mode} --seed {seed} --requests {requests}")
     }
 }
 
@@ -147,12 +142,11 @@ pub struct Mismatch {
 impl std::fmt::Display for Mismatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "hardware and model disagree in cycle {}: {}", self.cycle, self.what)?;
-        writeln!(f, "  case: {}", self.case)?;
-        writeln!(f, "  what happened to the page before (cycle, event):")?;
+        writeln!(f, "what happened before (cycle, event):")?;
         for line in &self.history {
-            writeln!(f, "  {line}")?;
+            writeln!(f, "{line}")?;
         }
-        Ok(())
+        write!(f, "the same again: splitmem lockstep {}", self.case)
     }
 }
 

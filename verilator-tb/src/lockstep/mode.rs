@@ -42,11 +42,6 @@ impl Mode {
         Self::ALL[self as usize].1
     }
 
-    /// The mode of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.iter().find(|(_, n)| *n == name).map(|&(mode, _)| mode)
-    }
-
     /// Its numbers.
     pub(super) fn shape(self) -> Shape {
         let mixed = Shape {
@@ -141,6 +136,24 @@ impl Mode {
                 ..mixed
             },
         }
+    }
+}
+
+impl std::fmt::Display for Mode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl std::str::FromStr for Mode {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.iter().find(|(_, n)| *n == name).map(|&(mode, _)| mode);
+        found.ok_or_else(|| {
+            let names = Self::ALL.map(|(_, name)| name).join(", ");
+            format!("no such mode: {name}; there are {names}")
+        })
     }
 }
 
