@@ -9,7 +9,9 @@ use std::path::PathBuf;
 
 use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
+use mcomponent_firmware::MonitorConfig;
 use pcomponent_driver::backend::model::{ModelConfig, ModelError, ModelTransport};
+use pcomponent_driver::backend::rtl::RtlTransport;
 use pcomponent_driver::config::{
     Associativity, CacheConfig, ConfigError, DirtyTracking, Eviction, ExCacheConfig, Prefetch,
     Replacement, VCacheConfig,
@@ -18,6 +20,8 @@ use pcomponent_driver::transport::{Transport, PAGE_BYTES};
 use pcomponent_driver::{MemoryError as DriverError, RemoteMemory};
 use splitmem_abi::config::HwConfig;
 use splitmem_abi::geometry::PageSize;
+use verilator_tb::dram::{Fill, IdealMemory, LineMemory, LineStore, Preset, TimedDram};
+use verilator_tb::{Component, Hw, Machine, MonitorOptions};
 
 use crate::error::CliError;
 use crate::facts::Facts;
@@ -30,6 +34,8 @@ use session::Session;
 
 /// DRAM of a component, where nothing else is said, in bytes.
 const MEMORY: u64 = 256 << 20;
+/// Cycles from command to reply of the ideal DRAM.
+const IDEAL_LATENCY: u32 = 20;
 /// The process that the workload is.
 const PID: u16 = 1;
 
@@ -86,6 +92,10 @@ pub struct MachineArgs {
     /// DRAM behind the component
     #[arg(long, value_enum, default_value_t = Dram::Ddr4_2400)]
     pub dram: Dram,
+
+    /// Clock of the component, by which its cycles turn into time and the DRAM's clock into its
+    #[arg(long, value_name = "MHZ", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=2000))]
+    pub clock: u32,
 
     /// DRAM that the component has [default: 256MiB, or as much as the hardware can address]
     #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
@@ -155,9 +165,18 @@ pub enum MachineError {
         /// What there can be.
         most: ByteSize,
     },
-    /// No simulator.
-    #[error("this build has no simulator of the hardware description: use --backend model")]
-    NoRtl,
+    /// Hardware that was not Verilated when this program was built.
+    #[error(
+        "the simulator was built for --hw large and --hw small; to run {0}, use --backend model, or \
+         splitmem hdl emit and a simulator of your own"
+    )]
+    NotBuilt(Hardware),
+    /// The simulated component does not start.
+    #[error("the simulated component does not start: {0}")]
+    Simulation(#[from] verilator_tb::MachineError),
+    /// Its DRAM does not.
+    #[error("the DRAM model does not start: {0}")]
+    Dram(#[from] verilator_tb::dram::ConfigError),
     /// The golden model does not start.
     #[error("the golden model does not start: {0}")]
     Model(#[from] ModelError),
@@ -214,8 +233,40 @@ impl MachineArgs {
         config.monitor.frames = u32::try_from(frames).ok();
         match self.backend {
             Backend::Model => Ok(Box::new(ModelTransport::new(config)?)),
-            Backend::Rtl => Err(MachineError::NoRtl),
+            Backend::Rtl => Ok(Box::new(self.simulation(frames, config.monitor)?)),
         }
+    }
+
+    /// The Verilated component over its DRAM, with the monitor booted.
+    fn simulation(
+        &self,
+        frames: u64,
+        monitor: MonitorConfig,
+    ) -> Result<RtlTransport<Box<dyn LineMemory + Send>>, MachineError> {
+        let hw = match &self.hw {
+            Hardware::Large => Hw::Large,
+            Hardware::Small => Hw::Small,
+            file @ Hardware::File(_) => return Err(MachineError::NotBuilt(file.clone())),
+        };
+        // What a DRAM holds at power-up is anything: nothing may depend on it.
+        let store = LineStore::new(frames * u64::from(PageSize::Small.lines()), Fill::Noise(1));
+        let dram: Box<dyn LineMemory + Send> = match self.dram {
+            Dram::Ideal => Box::new(IdealMemory::new(store, IDEAL_LATENCY)),
+            Dram::Ddr4_2400 => {
+                Box::new(TimedDram::new(&Preset::Ddr4_2400.config(), store, self.clock)?)
+            }
+            Dram::Ddr3_1600 => {
+                Box::new(TimedDram::new(&Preset::Ddr3_1600.config(), store, self.clock)?)
+            }
+        };
+        let component = match &self.trace {
+            Some(path) => Component::traced(hw, dram, path),
+            None => Component::new(hw, dram),
+        };
+        let component = component.map_err(verilator_tb::MachineError::from)?;
+        let options = MonitorOptions { config: monitor, ..MonitorOptions::default() };
+        let machine = Machine::boot(component, options)?;
+        Ok(RtlTransport::new(machine, f64::from(self.clock)))
     }
 
     /// What the machine is, as it was asked for.
@@ -225,6 +276,7 @@ impl MachineArgs {
         facts.add("hw", "Hardware configuration", self.hw.to_string(), "");
         if self.backend == Backend::Rtl {
             facts.add("dram", "DRAM", word(&self.dram), "");
+            facts.add("clock_mhz", "Clock of the component", u64::from(self.clock), "MHz");
         }
         if let Ok(bytes) = self.hw.config().map_err(Into::into).and_then(|hw| self.memory(&hw)) {
             facts.add("memory_bytes", "Memory of the component", bytes, "bytes");
