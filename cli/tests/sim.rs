@@ -3,12 +3,15 @@
 mod common;
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use common::{json, names, splitmem, text, Files};
 use flate2::{write::GzEncoder, Compression};
 use predicates::prelude::*;
 use predicates::str::contains;
 
+/// When a run that should have failed at its beginning counts as one that does not end.
+const ENDLESS: Duration = Duration::from_secs(20);
 const MODEL: [&str; 2] = ["--backend", "model"];
 
 #[test]
@@ -173,8 +176,9 @@ fn bad_files_fail_without_a_report() {
 fn a_report_folder_that_cannot_be_made_is_known_before_the_run() {
     let files = Files::new();
     let file = files.write("file", "");
-    let mut command = splitmem(&["sim", "kv", "--requests", "1000000000"]);
-    let assert = command.args(MODEL).args(["--report", &format!("{file}/report")]).assert();
+    let mut command = splitmem(&["sim", "kv", "--requests", "1000000000000"]);
+    let assert =
+        command.timeout(ENDLESS).args(MODEL).args(["--report", &format!("{file}/report")]).assert();
     assert.code(1).stderr(contains("cannot write"));
 }
 
@@ -200,8 +204,15 @@ fn bad_hardware_files_are_explained() {
         let named = contains(name).and(contains(message));
         run(name, &toml).code(1).stdout("").stderr(named);
     }
-    let mut command = splitmem(&["sim", "kv", "--hw", "/no/such.toml"]);
-    command.args(MODEL).assert().code(1).stderr(contains("cannot read /no/such.toml"));
+    // Known before the run: with so many requests that would not end.
+    let words = ["sim", "kv", "--hw", "/no/such.toml", "--requests", "1000000000000"];
+    let mut command = splitmem(&words);
+    command
+        .timeout(ENDLESS)
+        .args(MODEL)
+        .assert()
+        .code(1)
+        .stderr(contains("cannot read /no/such.toml"));
 }
 
 #[test]

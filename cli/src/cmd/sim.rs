@@ -19,7 +19,7 @@ use crate::workload::pagerank::PageRank;
 use crate::workload::sort::Sort;
 use crate::workload::wordcount::WordCount;
 use crate::workload::ycsb::Mix;
-use crate::workload::{LocalMemory, Outcome as _, Workload};
+use crate::workload::{LocalMemory, Outcome as _, WorkMemory, Workload};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -213,19 +213,18 @@ impl Common {
 
         let mut session = self.machine.start(footprint, interrupt)?;
         let mut progress = Progress::new("in the component");
-        let outcome = workload
-            .run(&mut session.memory, &mut |done, total| progress.update(done, total))
-            .and_then(|outcome| session.finish().map(|()| outcome).map_err(Into::into))
-            .map_err(failed);
+        let mut watch = |done, total| progress.update(done, total);
+        let outcome = run_checked(workload, input, &expected, &mut session.memory, &mut watch)
+            .and_then(|outcome| Ok(session.finish().map(|()| outcome)?));
         drop(progress);
+        if !matches!(outcome, Ok(_) | Err(CliError::Interrupted)) {
+            return outcome.map(drop);
+        }
 
         let mut result = Facts::new();
         result.add("workload", "Program", name, "");
         result.add("completed", "Completed", outcome.is_ok(), "");
         if let Ok(outcome) = &outcome {
-            if let Some(difference) = outcome.difference(&expected) {
-                return Err(CliError::Mismatch(difference));
-            }
             result.add("checked", "Same result as in local memory", true, "");
             result.extend(outcome.facts());
         }
@@ -236,9 +235,62 @@ impl Common {
     }
 }
 
+/// Runs a workload and compares what it computed with the right answer.
+fn run_checked<W: Workload, M: WorkMemory>(
+    workload: &W,
+    input: &Path,
+    expected: &W::Outcome,
+    memory: &mut M,
+    watch: &mut dyn FnMut(u64, u64),
+) -> Result<W::Outcome, CliError> {
+    let outcome =
+        workload.run(memory, watch).map_err(|error| CliError::of_workload(input, error))?;
+    match outcome.difference(expected) {
+        Some(difference) => Err(CliError::Mismatch(difference)),
+        None => Ok(outcome),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workload::MemoryError;
+
+    /// Local memory that gives one bit wrong in every read of 100 bytes or more.
+    struct Wrong(LocalMemory);
+
+    impl WorkMemory for Wrong {
+        fn alloc(&mut self, bytes: u64) -> Result<u64, MemoryError> {
+            self.0.alloc(bytes)
+        }
+        fn free(&mut self, address: u64) -> Result<(), MemoryError> {
+            self.0.free(address)
+        }
+        fn read(&mut self, address: u64, into: &mut [u8]) -> Result<(), MemoryError> {
+            self.0.read(address, into)?;
+            if into.len() >= 100 {
+                into[50] ^= 1;
+            }
+            Ok(())
+        }
+        fn write(&mut self, address: u64, from: &[u8]) -> Result<(), MemoryError> {
+            self.0.write(address, from)
+        }
+    }
+
+    #[test]
+    fn a_wrong_result_is_an_error() {
+        let store = KeyValue { mix: Mix::C, records: 20, requests: 20, seed: 1 };
+        let (input, watch) = (Path::new("store"), &mut |_, _| {});
+        let expected = store.run(&mut LocalMemory::new(), watch).unwrap();
+        let mut sound = LocalMemory::new();
+        assert!(run_checked(&store, input, &expected, &mut sound, watch).is_ok());
+        let mut wrong = Wrong(LocalMemory::new());
+        let error = run_checked(&store, input, &expected, &mut wrong, watch).unwrap_err();
+        assert!(matches!(error, CliError::Mismatch(_)), "{error}");
+        assert_eq!(error.exit_code(), 1);
+        assert!(error.to_string().contains("request 1 (read of key"), "{error}");
+    }
 
     #[test]
     fn probabilities_are_read() {
