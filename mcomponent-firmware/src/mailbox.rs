@@ -16,8 +16,8 @@ const CAUSES: u32 = IRQ_STATUS::DOORBELL.mask()
     | IRQ_STATUS::NO_MEMORY.mask()
     | IRQ_STATUS::UNCORRECTABLE.mask();
 
-/// The causes that raise the interrupt line: also those that a [`Wait`] may sleep for. They are
-/// taken before a command ends, so they never wake an idle monitor.
+/// The causes that raise the interrupt line: also those that a [`Wait`] may sleep for. These are
+/// taken before a command ends; one that came late is taken by the next poll.
 pub(crate) const IRQ_MASK: u32 = CAUSES | IRQ_STATUS::TE_DONE.mask() | IRQ_STATUS::SD_DONE.mask();
 
 /// What one [`Monitor::poll`] found to do.
@@ -39,7 +39,7 @@ impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
     /// [`Error::Bus`] and [`Error::Stuck`]. A command is answered `Internal` first if the mailbox
     /// can still be reached.
     pub fn poll(&mut self) -> Result<Activity, Error> {
-        let causes = self.regs.read(&regs::IRQ_STATUS)? & CAUSES;
+        let causes = self.regs.read(&regs::IRQ_STATUS)? & IRQ_MASK;
         if causes != 0 {
             // Taken before their reasons are looked at, so that none is lost.
             self.regs.write(&regs::IRQ_STATUS, causes)?;
@@ -50,12 +50,12 @@ impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
         if IRQ_STATUS::UNCORRECTABLE.get(causes) == 1 {
             self.telemetry.uncorrectable = true;
         }
-        if causes & !IRQ_STATUS::DOORBELL.mask() != 0 {
+        if causes & CAUSES & !IRQ_STATUS::DOORBELL.mask() != 0 {
             self.refill()?;
         }
         let rung = self.regs.field(&regs::MB_DOORBELL, MB_DOORBELL::BUSY)? == 1;
         let answered = if rung { Some(self.answer()?) } else { None };
-        let left = self.regs.read(&regs::IRQ_STATUS)? & CAUSES;
+        let left = self.regs.read(&regs::IRQ_STATUS)? & IRQ_MASK;
         Ok(Activity { causes, answered, may_sleep: left == 0 })
     }
 

@@ -297,6 +297,18 @@ fn frames_are_recycled_only_after_the_shootdown() {
     assert_eq!(shootdowns, Ok(3));
 }
 
+/// The interrupt of a command that the monitor saw end by itself.
+#[test]
+fn a_late_interrupt_does_not_keep_the_monitor_awake() {
+    let mut world = world();
+    let mut monitor = Bus { model: world.model.clone(), accesses: 0 };
+    monitor.write(regs::TE_COUNT.offset, 0).expect("a register");
+    monitor.write(regs::TE_COMMAND.offset, TableCommand::Unmap as u32).expect("a register");
+    assert!(world.model.borrow().irq_monitor());
+    world.serve_interrupts();
+    assert!(!world.model.borrow().irq_monitor());
+}
+
 #[test]
 fn events_and_health_tell_what_happened() {
     let mut world = world();
