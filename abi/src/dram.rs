@@ -2,7 +2,9 @@
 //!
 //! Commands are 64-byte lines; every command, read or write, gets exactly one answer with its tag,
 //! in any order. The component keeps two commands to one line apart by itself (a later one is only
-//! issued when the earlier one was answered), so a DRAM controller may reorder freely.
+//! issued when the earlier one was answered), so a DRAM controller may reorder freely. Bucket lines
+//! are the exception: commands to one may overlap, but then their masks have no byte in common, or
+//! a read of the later one's requester has already returned what the earlier one wrote.
 
 /// Bits of a tag: a class above an index.
 pub const TAG_BITS: u32 = 10;

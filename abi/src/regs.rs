@@ -516,7 +516,9 @@ impl Counter {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
 pub enum TableCommand {
-    /// Makes entries; stops at a page that has one (exists already) or whose bucket is full.
+    /// Makes entries; stops at a page that has one (exists already) or whose bucket is full. A
+    /// request may still join a walk of the page that began before, and be answered not mapped;
+    /// where that matters, a shootdown (also one of zero pages) ends such walks.
     Insert = 1,
     /// Marks entries DYING: new walks answer not mapped. Stops at a page without a valid entry.
     Unmap = 2,

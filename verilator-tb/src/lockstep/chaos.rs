@@ -81,10 +81,8 @@ impl ChaosMemory {
                 format!("DRAM command beyond the memory: {}", describe(command))
             });
         }
-        let conflict = self
-            .in_flight
-            .iter()
-            .find(|f| f.command.line == command.line && conflict(&f.command, command));
+        let conflict =
+            self.in_flight.iter().find(|f| f.command.line == command.line && conflict(f, command));
         if let Some(other) = conflict {
             self.violation.get_or_insert_with(|| {
                 format!(
@@ -103,14 +101,16 @@ impl ChaosMemory {
 }
 
 /// Whether it matters which of two commands to one line comes first.
-fn conflict(a: &LineCommand, b: &LineCommand) -> bool {
+fn conflict(first: &InFlight, b: &LineCommand) -> bool {
     use TagClass::{PteWrite, Table, Walk};
     let in_table = |class| matches!(class, Some(Walk | PteWrite | Table));
+    let a = &first.command;
     let (class_a, class_b) = (TagClass::of(a.tag), TagClass::of(b.tag));
     match (a.write, b.write) {
         (false, false) => false,
         _ if !in_table(class_a) || !in_table(class_b) => true,
-        (true, true) => a.mask & b.mask != 0,
+        // A walk may see a new entry before its INSERT is answered, and a first write then fill it.
+        (true, true) => a.mask & b.mask != 0 && first.done.is_none(),
         // The table engine looks for free slots; a walk entry has one page.
         _ if class_a == class_b => true,
         _ => {

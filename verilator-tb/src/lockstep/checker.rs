@@ -32,8 +32,8 @@ struct Flight {
 struct Obligation {
     /// Frames that must still turn out to be taken.
     need: u64,
-    /// Requests, by order of acceptance, that may have taken them.
-    takers: Vec<u64>,
+    /// Requests that may have taken them, by order of acceptance, and their pages.
+    takers: Vec<(u64, (u16, u64))>,
     page: (u16, u64),
 }
 
@@ -54,7 +54,9 @@ pub(super) struct Checker {
     pub taken: [u64; 2],
     obligations: Vec<Obligation>,
     /// Table writes that are over, and the acceptances before their end.
-    inserts: VecDeque<(Mark, u64)>,
+    inserts: VecDeque<Mark>,
+    /// How many of them stood when the shootdown under way began.
+    inserts_shot: usize,
     /// Events to come, with their number.
     pub events: HashMap<ExpectedEvent, u64>,
     pub errors: u64,
@@ -91,37 +93,20 @@ impl Checker {
         self.wild += u32::from(page.is_none());
     }
 
-    /// A table write is over in the hardware: once the requests accepted so far are answered, none
-    /// can miss a new entry.
+    /// A table write is over in the hardware. A request may still join a walk that began before it,
+    /// and miss a new entry, until a shootdown that begins now is complete.
     pub fn table_written(&mut self, mark: Mark) {
-        self.inserts.push_back((mark, self.accepted));
+        self.inserts.push_back(mark);
     }
 
-    /// The table writes that no request in flight can have missed.
-    fn settled(&mut self) -> Option<Mark> {
-        let &(_, limit) = self.inserts.front()?;
-        let oldest = self.oldest_unretired();
-        if oldest < limit {
-            return None;
-        }
-        let mut settled = None;
-        while let Some(&(mark, limit)) = self.inserts.front() {
-            if oldest < limit {
-                break;
-            }
-            settled = Some(mark);
-            self.inserts.pop_front();
-        }
-        settled
+    /// A shootdown begins: it ends the walks that began before the table writes so far.
+    pub fn shootdown_begins(&mut self) {
+        self.inserts_shot = self.inserts.len();
     }
 
-    fn oldest_unretired(&self) -> u64 {
-        self.flights
-            .iter()
-            .filter(|flight| flight.expected.is_none())
-            .filter_map(|flight| Some(flight.accepted?.0))
-            .min()
-            .unwrap_or(self.accepted)
+    /// It is complete: the table writes that no request can miss any more.
+    pub fn shootdown_ends(&mut self) -> Option<Mark> {
+        self.inserts.drain(..std::mem::take(&mut self.inserts_shot)).last()
     }
 }
 
@@ -250,10 +235,7 @@ impl Lockstep {
         let response = self.follow(port, order, status, &request)?;
         self.checker.flights[i].expected = Some(response);
         self.summary.by_status[status as usize] += 1;
-        if let Some(mark) = self.checker.settled() {
-            self.model.settle_inserts(mark);
-        }
-        self.check_obligations(order, self.summary.faults > faults)
+        self.check_obligations(order, page_of(&request), self.summary.faults > faults)
     }
 
     /// Two requests of one pid to one line take effect in the order of their acceptance.
@@ -412,8 +394,8 @@ impl Lockstep {
                         && PageSize::of(f.request.va) == size
                         && Op::from_code(f.request.op).is_some_and(Op::writes)
                 })
-                .filter_map(|f| Some(f.accepted?.0))
-                .filter(|&o| o != order)
+                .filter_map(|f| Some((f.accepted?.0, page_of(&f.request))))
+                .filter(|&(o, _)| o != order)
                 .collect();
             let page = (request.pid, request.va);
             checker.obligations.push(Obligation { need, takers, page });
@@ -422,14 +404,17 @@ impl Lockstep {
     }
 
     /// A request took effect, with or without taking a frame: settles what waits for it.
-    fn check_obligations(&mut self, order: u64, took: bool) -> Result<(), Wrong> {
+    ///
+    /// The page of `order` took its frame now as far as the model knows. In the hardware it was the
+    /// page's first write, which may still be on its way to the DRAM while a later one is done.
+    fn check_obligations(&mut self, order: u64, page: (u16, u64), took: bool) -> Result<(), Wrong> {
         if self.checker.obligations.is_empty() {
             return Ok(());
         }
         for obligation in &mut self.checker.obligations {
-            let before = obligation.takers.len();
-            obligation.takers.retain(|&taker| taker != order);
-            if took && obligation.takers.len() < before {
+            let took = took && obligation.takers.iter().any(|&(o, p)| o == order || p == page);
+            obligation.takers.retain(|&(taker, _)| taker != order);
+            if took {
                 obligation.need = obligation.need.saturating_sub(1);
             }
             if obligation.need > obligation.takers.len() as u64 {
@@ -496,6 +481,11 @@ impl Lockstep {
 }
 
 /// The request in the model's words.
+/// The page of a request.
+fn page_of(r: &RawRequest) -> (u16, u64) {
+    (r.pid, page_key(r.va))
+}
+
 fn raw(r: &RawRequest) -> splitmem_model::RawRequest {
     splitmem_model::RawRequest {
         op: r.op,

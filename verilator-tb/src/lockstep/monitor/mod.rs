@@ -386,6 +386,9 @@ impl Lockstep {
 
     fn end_shootdown(&mut self, coverage: Coverage) {
         self.model.complete_shootdown();
+        if let Some(mark) = self.checker.shootdown_ends() {
+            self.model.settle_inserts(mark);
+        }
         for (line, shot) in &mut self.checker.poisoned_buckets {
             for page in &self.world.pages {
                 if coverage.covers(page.pid, page.va)
@@ -399,6 +402,9 @@ impl Lockstep {
 
     fn tell_command(&mut self, register: Register, value: u32) {
         let commands = [regs::TE_COMMAND, regs::SD_COMMAND, regs::ZERO_PUSH, regs::CONTROL];
+        if register.offset == regs::SD_COMMAND.offset {
+            self.checker.shootdown_begins();
+        }
         if commands.iter().any(|command| command.offset == register.offset) {
             let what = match register.offset {
                 o if o == regs::TE_COMMAND.offset => {
