@@ -252,3 +252,111 @@ fn bytes_read(work: &Work) -> usize {
         Work::WriteLine { .. } | Work::WritePage { .. } => 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Completes what it gets at the next poll; breaks after `left` submissions.
+    struct Echo {
+        taken: Vec<Submission>,
+        left: usize,
+    }
+
+    impl Transport for Echo {
+        fn info(&self) -> TransportInfo {
+            TransportInfo { name: "echo", clock_mhz: None, depth: 2 }
+        }
+
+        fn submit(&mut self, batch: &mut VecDeque<Submission>) -> Result<usize, TransportError> {
+            let count = batch.len().min(2 - self.taken.len());
+            if count > self.left {
+                return Err(TransportError::Gone("no more".into()));
+            }
+            self.left -= count;
+            self.taken.extend(batch.drain(..count));
+            Ok(count)
+        }
+
+        fn poll(
+            &mut self,
+            done: &mut Vec<Completion>,
+            _wait: bool,
+        ) -> Result<usize, TransportError> {
+            done.extend(self.taken.drain(..).map(|submission| Completion {
+                id: submission.id,
+                status: Status::Ok,
+                data: Vec::new(),
+                cycles: None,
+            }));
+            Ok(done.len())
+        }
+
+        fn mailbox(&mut self, _: &Command) -> Result<MailboxReply, TransportError> {
+            Err(TransportError::Timeout("ever".into()))
+        }
+
+        fn cycles(&self) -> Option<u64> {
+            None
+        }
+
+        fn counter(&mut self, _: Counter) -> Result<u64, TransportError> {
+            Ok(0)
+        }
+    }
+
+    fn link(left: usize) -> Link {
+        Link::new(Box::new(Echo { taken: Vec::new(), left }))
+    }
+
+    fn write() -> (u16, u64, Work) {
+        (1, 0, Work::WriteLine { data: Box::new([0; LINE_BYTES]), mask: 1 })
+    }
+
+    #[test]
+    fn more_work_than_there_is_room_for_is_done_too() {
+        let done = link(100).run(vec![write(); 50]).unwrap();
+        assert_eq!(done.len(), 50);
+    }
+
+    #[test]
+    fn after_an_error_everything_ends_with_it() {
+        let link = link(10);
+        for _ in 0..3 {
+            match link.run(vec![write(); 8]) {
+                Ok(done) => assert_eq!(done.len(), 8),
+                Err(MemoryError::Transport(error)) => {
+                    assert!(matches!(*error, TransportError::Gone(_)), "{error}")
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert!(link.run(vec![write()]).is_err());
+    }
+
+    /// A thread that waits while nothing is in flight drives what another one then submits and
+    /// leaves.
+    #[test]
+    fn a_waiting_thread_takes_over_what_others_submit() {
+        let link = link(1);
+        let (tell, told) = mpsc::channel();
+        let seen = link.epoch();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                link.advance(seen);
+                tell.send(()).unwrap();
+            });
+            // Long enough, as a rule, for the thread to go to sleep; if not, the test is weaker.
+            std::thread::sleep(Duration::from_millis(50));
+            let (pid, va, work) = write();
+            link.submit([Order { pid, va, work, end: Box::new(|_| ()) }]);
+            let woken = told.recv_timeout(Duration::from_secs(20));
+            // Without this the scope would wait for ever.
+            link.touch();
+            assert!(woken.is_ok(), "the thread was not woken");
+        });
+    }
+}

@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use common::{component, lock, Handle, EVICTIONS, PREFETCHES};
 use pcomponent_driver::config::{Associativity, Eviction, ExCacheConfig};
 use pcomponent_driver::{CacheStats, ExCacheStats, RemoteMemory, RemoteSlice};
@@ -134,6 +136,41 @@ fn a_page_in_the_victim_cache_is_taken_back() {
         memory.flush().unwrap();
         let there = lock(&handle).bytes(1, pages.va() + 4096, 16);
         assert_eq!(there[8], if write { 7 } else { 0 });
+    }
+}
+
+/// One thread flushes all the time, while others push the flushed pages out and want them back.
+#[test]
+fn a_page_stays_while_it_is_flushed() {
+    for (i, eviction) in EVICTIONS.into_iter().enumerate() {
+        println!("seed {i}: {eviction}");
+        let (sim, handle) = component(i as u64, 30);
+        let config = ExCacheConfig::with_bytes(6 * 4096)
+            .associativity(Associativity::Full)
+            .eviction(eviction);
+        let memory = RemoteMemory::connect(sim, 1, config).unwrap();
+        let pages = memory.alloc::<u64>(9 * 512).unwrap();
+        let done = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for thread in 0..2 {
+                let (pages, done) = (pages.clone(), &done);
+                scope.spawn(move || {
+                    for step in 1..1500u64 {
+                        let page = (step * (3 + thread) % 9) as usize * 512 + thread as usize;
+                        let before = pages.get(page).unwrap();
+                        pages.set(page, before + 1).unwrap();
+                        assert_eq!(pages.get(page).unwrap(), before + 1);
+                    }
+                    done.fetch_add(1, Ordering::Relaxed);
+                });
+            }
+            while done.load(Ordering::Relaxed) < 2 {
+                memory.flush().unwrap();
+            }
+        });
+        assert_eq!(lock(&handle).overlaps, 0);
+        let sum: u64 = pages.iter().map(Result::unwrap).sum();
+        assert_eq!(sum, 2 * 1499);
     }
 }
 

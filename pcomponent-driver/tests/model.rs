@@ -86,9 +86,9 @@ fn what_is_written_comes_back_and_reaches_the_component() {
         let mut rng = SmallRng::seed_from_u64(seed as u64);
         for page_size in [PageSize::Small, PageSize::Huge] {
             let options = AllocOptions { page_size, ..AllocOptions::default() };
-            let words = memory.alloc_with::<u64>(300_000, options).unwrap();
+            let words = memory.alloc_with::<u64>(100_000, options).unwrap();
             let mut oracle = vec![0; words.len()];
-            for _ in 0..20_000 {
+            for _ in 0..4000 {
                 let index = rng.random_range(0..oracle.len());
                 if rng.random() {
                     oracle[index] = rng.random();
@@ -110,7 +110,7 @@ fn freed_memory_goes_back_and_comes_again_as_zeros() {
         let memory =
             RemoteMemory::connect(ModelTransport::new(HwConfig::SMALL).unwrap(), 1, cache).unwrap();
         // 24 MiB of 32, again and again.
-        for round in 1..5u64 {
+        for round in 1..3u64 {
             let words = memory.alloc::<u64>(3 << 20).unwrap();
             assert!(words.iter().all(|word| word.unwrap() == 0), "round {round}");
             words.fill(round).unwrap();

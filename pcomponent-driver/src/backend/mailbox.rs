@@ -85,3 +85,83 @@ pub fn broken(error: BusError) -> TransportError {
 fn words(bytes: u16) -> usize {
     (bytes as usize).div_ceil(4)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use splitmem_abi::mailbox::Address;
+
+    use super::*;
+
+    /// Registers that hold what is written to them.
+    #[derive(Default)]
+    struct Registers {
+        values: HashMap<u16, u32>,
+        fails: Option<BusError>,
+    }
+
+    impl RegisterBus for Registers {
+        fn read(&mut self, offset: u16) -> Result<u32, BusError> {
+            self.fails.map_or(Ok(self.values.get(&offset).copied().unwrap_or(0)), Err)
+        }
+
+        fn write(&mut self, offset: u16, value: u32) -> Result<(), BusError> {
+            self.values.insert(offset, value);
+            self.fails.map_or(Ok(()), Err)
+        }
+    }
+
+    impl Registers {
+        /// What a monitor does at the end.
+        fn answer(&mut self, code: u32, length: u32) {
+            let status = field::MB_STATUS::CODE.put(code) | field::MB_STATUS::LENGTH.put(length);
+            self.values.insert(regs::MB_STATUS.offset, status);
+            self.values.insert(regs::MB_DOORBELL.offset, 0);
+        }
+    }
+
+    #[test]
+    fn a_reply_is_taken_when_the_doorbell_is_clear() {
+        let mut bus = Registers::default();
+        send(&mut bus, &Command::Drop { pid: 7 }).unwrap();
+        assert_eq!(bus.values[&regs::MB_PAYLOAD.offset], 7);
+        let header = bus.values[&regs::MB_COMMAND.offset];
+        assert_eq!(field::MB_COMMAND::OPCODE.get(header), Command::DROP.0 as u32);
+        assert_eq!(field::MB_COMMAND::LENGTH.get(header), Command::DROP.1 as u32);
+        assert_eq!(receive(&mut bus).unwrap(), None, "not yet answered");
+        let early = send(&mut bus, &Command::Info);
+        assert!(matches!(early, Err(TransportError::Timeout(_))), "{early:?}");
+        bus.values.insert(regs::MB_PAYLOAD.at(1), 0x12);
+        bus.answer(0, Address::BYTES as u32);
+        let reply = receive(&mut bus).unwrap().unwrap();
+        assert_eq!(reply.code, ReturnCode::Success);
+        assert_eq!(Address::decode(&reply.payload).0, 0x12_0000_0007);
+    }
+
+    #[test]
+    fn replies_that_cannot_be_are_errors() {
+        for (code, length) in [(99, 0), (0, 257)] {
+            let mut bus = Registers::default();
+            bus.answer(code, length);
+            let reply = receive(&mut bus);
+            assert!(matches!(reply, Err(TransportError::Protocol(_))), "{reply:?}");
+        }
+    }
+
+    #[test]
+    fn register_errors_come_through() {
+        let mut bus = Registers { fails: Some(BusError::Gone), ..Registers::default() };
+        assert!(matches!(send(&mut bus, &Command::Info), Err(TransportError::Gone(_))));
+        bus.fails = Some(BusError::Denied { offset: 4 });
+        assert!(matches!(counter(&mut bus, Counter::Reads), Err(TransportError::Protocol(_))));
+    }
+
+    #[test]
+    fn counters_have_two_halves() {
+        let mut bus = Registers::default();
+        bus.values.insert(Counter::Writes.offset(), 5);
+        bus.values.insert(Counter::Writes.offset() + 4, 6);
+        assert_eq!(counter(&mut bus, Counter::Writes).unwrap(), 6 << 32 | 5);
+    }
+}

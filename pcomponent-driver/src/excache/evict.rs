@@ -1,6 +1,6 @@
 //! Evictions and write-backs: how a page leaves its set.
 //!
-//! | [`config::Eviction`](crate::config::Eviction) | while its write-back is in flight, a dirty page | and an access to it |
+//! | [`config::Eviction`] | while its write-back is in flight, a dirty page | and an access to it |
 //! | --- | --- | --- |
 //! | `WriteProtect` | is resident, `PROTECTED`, slot `LEAVING` | reads hit; writes wait, then fetch |
 //! | `SetList` | is `ABSENT`, slot `LEAVING` and in the eviction list | waits, then fetches |

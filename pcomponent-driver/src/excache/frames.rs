@@ -3,7 +3,7 @@
 //! Frames are arrays of atomic 64-bit words, byte 0 of the page in the lowest byte of word 0. All
 //! accesses are relaxed word accesses, so that a reader who races with a writer, or with a page that
 //! moves into the frame, reads some words: never undefined behaviour. That what was read is of use
-//! is decided by the page's [`Entry`](super::entry::Entry) word (a sequence lock; the fences are those of
+//! is decided by the page's [`Entry`] word (a sequence lock; the fences are those of
 //! Boehm, "Can seqlocks get along with programming language memory models?", MSPC'12).
 
 use std::sync::atomic::{fence, AtomicU64, Ordering};
