@@ -111,6 +111,8 @@ pub struct MachineArgs {
 }
 
 /// The cache at the host.
+// The fields' docs are what --help prints, where brackets mark what may be left out.
+#[allow(rustdoc::broken_intra_doc_links)]
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Cache at the host")]
 pub struct CacheArgs {
