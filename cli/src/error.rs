@@ -62,6 +62,9 @@ pub enum CliError {
          This is a bug of Splitmem: please report it with the command line and the input."
     )]
     Mismatch(String),
+    /// The latency tests.
+    #[error(transparent)]
+    Latency(verilator_tb::latency::LatencyError),
     /// The lockstep checker: hardware and model disagree, or the component does not work.
     #[error(transparent)]
     Lockstep(verilator_tb::lockstep::LockstepError),

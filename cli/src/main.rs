@@ -27,6 +27,7 @@ enum Command {
     Dram(cmd::dram::Args),
     Replay(cmd::replay::Args),
     Sim(cmd::sim::Args),
+    Latency(cmd::latency::Args),
     Lockstep(cmd::lockstep::Args),
     Soak(cmd::soak::Args),
 }
@@ -38,6 +39,7 @@ impl Command {
             Self::Dram(args) => args.run(),
             Self::Replay(args) => args.run(),
             Self::Sim(args) => args.run(),
+            Self::Latency(args) => args.run(),
             Self::Lockstep(args) => args.run(),
             Self::Soak(args) => args.run(),
         }

@@ -7,6 +7,7 @@ mod bus;
 mod component;
 pub mod dram;
 mod hw;
+pub mod latency;
 pub mod lockstep;
 mod machine;
 mod monitor_thread;

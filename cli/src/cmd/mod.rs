@@ -3,6 +3,7 @@
 
 pub mod abi;
 pub mod dram;
+pub mod latency;
 pub mod lockstep;
 pub mod output;
 pub mod replay;

@@ -1,0 +1,137 @@
+//! `splitmem latency`: the cycle-accurate latency tests.
+
+use std::time::Instant;
+
+use verilator_tb::latency::{
+    measure, Dram, LatencyError, Options, Reach, Report as Measured, COMPONENT_MHZ, IDEAL_LATENCY,
+};
+use verilator_tb::Hw;
+
+use super::output::{command_line, OutputArgs};
+use crate::error::CliError;
+use crate::facts::Facts;
+use crate::interrupt::Interrupt;
+use crate::progress::Progress;
+use crate::report::chart::{Axis, Chart, Series};
+use crate::report::scale::Scale;
+use crate::report::Report;
+
+const AFTER_HELP: &str = "\
+Every figure is measured at the component's pins in this run. Figures that have a goal are defined
+with the ideal memory; --dram changes the memory under the latencies by kind of request.
+
+Examples:
+  splitmem latency
+  splitmem latency --json --dram ddr4-2400
+  splitmem latency --report latency";
+
+/// Measure the simulated component: cycles of hits, misses and faults, rates, and what disturbs them.
+#[derive(clap::Args, Debug)]
+#[command(after_help = AFTER_HELP)]
+pub struct Args {
+    /// Hardware configuration: large or small.
+    #[arg(long, default_value_t = Hw::Large)]
+    config: Hw,
+    /// Memory under the latencies by kind: ideal, ddr4-2400 or ddr3-1600.
+    #[arg(long, default_value_t = Dram::Ideal)]
+    dram: Dram,
+    /// Seed of the random addresses.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+impl Args {
+    /// Measures and prints.
+    ///
+    /// # Errors
+    /// A component that does not work, Ctrl-C, or the output.
+    pub fn run(self) -> Result<(), CliError> {
+        self.output.prepare()?;
+        let options = Options { hw: self.config, dram: self.dram, seed: self.seed };
+        let interrupt = Interrupt::install();
+        let mut progress = Progress::new("measuring");
+        let start = Instant::now();
+        let measured = measure(&options, &mut |_, share| {
+            progress.update((share * 100.0) as u64, 100);
+            !interrupt.is_raised()
+        })?;
+        drop(progress);
+        let mut facts = facts(&options, &measured, start.elapsed().as_secs_f64());
+        if let Some(folder) = &self.output.report {
+            let path = page(&options, &facts, &measured).write(folder, "latency")?;
+            facts.add("report", "Report", path.display().to_string(), "");
+        }
+        facts.print(self.output.json)
+    }
+}
+
+impl From<LatencyError> for CliError {
+    fn from(error: LatencyError) -> Self {
+        match error {
+            LatencyError::Stopped => Self::Interrupted,
+            error => Self::Latency(error),
+        }
+    }
+}
+
+fn facts(options: &Options, measured: &Measured, seconds: f64) -> Facts {
+    let mut facts = Facts::new();
+    facts.add("config", "Configuration", options.hw.name(), "");
+    facts.add("dram", "Memory", options.dram.to_string(), "");
+    let ideal = u64::from(IDEAL_LATENCY);
+    facts.add("ideal_dram_latency_cycles", "  ideal memory", ideal, "cycles");
+    if options.dram != Dram::Ideal {
+        let clock = u64::from(COMPONENT_MHZ);
+        facts.add("component_clock_mhz", "  component's clock beside it", clock, "MHz");
+    }
+    for figure in &measured.figures {
+        let label = match figure.reach {
+            Some(Reach::AtLeast(least)) => format!("{} (goal: {least} or more)", figure.label),
+            Some(Reach::AtMost(most)) => format!("{} (goal: {most} or less)", figure.label),
+            None => figure.label.to_owned(),
+        };
+        if figure.value.fract() == 0.0 && figure.unit.starts_with("cycles") {
+            facts.add(figure.key, label, figure.value as u64, figure.unit);
+        } else {
+            facts.add(figure.key, label, figure.value, figure.unit);
+        }
+    }
+    let missed = measured.missed().count() as u64;
+    facts.add("goals_missed", "Goals missed", missed, "");
+    facts.add("seconds", "Time", seconds, "s");
+    facts
+}
+
+fn page(options: &Options, facts: &Facts, measured: &Measured) -> Report {
+    let mut report = Report::new("splitmem latency", &command_line());
+    report.heading("Figures");
+    report.facts(facts);
+    report.heading("Latencies by kind of request");
+    report.paragraph(&format!(
+        "From the acceptance of a request to its answer, under a moderate random load on both ports \
+         of the {} component, memory: {}.",
+        options.hw, options.dram
+    ));
+    let series = measured.distributions.iter().map(|kind| {
+        let total = kind.latency.samples() as f64;
+        let mut seen = 0;
+        let points = kind.latency.iter().map(|(cycles, count)| {
+            seen += count;
+            (cycles as f64, seen as f64 / total)
+        });
+        Series { name: kind.name.to_owned(), points: points.collect(), steps: true }
+    });
+    let chart = Chart {
+        x: Axis { label: "Latency, cycles".to_owned(), scale: Scale::Log, range: None },
+        y: Axis {
+            label: "Share of requests".to_owned(),
+            scale: Scale::Linear,
+            range: Some((0.0, 1.0)),
+        },
+        series: series.collect(),
+    };
+    report.figure(&chart.svg(), "Cumulative distribution of latencies, by kind of request");
+    report
+}
