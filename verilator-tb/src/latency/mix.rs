@@ -73,11 +73,11 @@ pub(super) fn measure(options: &Options, report: &mut Report) -> Result<(), Late
         fits &= table.map(PID, (1 << HUGE_BIT) + (page << HUGE_SHIFT), true);
     }
     for page in 0..pages.misses {
-        fits &= table.map(PID, pages.miss + page << PAGE_SHIFT, true);
+        fits &= table.map(PID, (pages.miss + page) << PAGE_SHIFT, true);
     }
     for page in 0..pages.faults {
-        fits &= table.map(PID, pages.fault + page << PAGE_SHIFT, false);
-        fits &= table.map(PID, pages.zero + page << PAGE_SHIFT, false);
+        fits &= table.map(PID, (pages.fault + page) << PAGE_SHIFT, false);
+        fits &= table.map(PID, (pages.zero + page) << PAGE_SHIFT, false);
     }
     if !fits {
         return Err(misbehaved(DOING, "the pages do not fit the table"));

@@ -33,7 +33,7 @@ struct Path {
 
 impl Path {
     /// Cycles from acceptance to the data command, without the walk's line read.
-    fn to_command(&self) -> Option<u64> {
+    fn to_command(self) -> Option<u64> {
         let read = match (self.walk, self.walked) {
             (Some(walk), Some(walked)) => walked - walk,
             _ => 0,

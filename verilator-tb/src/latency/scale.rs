@@ -49,7 +49,7 @@ pub(super) fn measure(options: &Options, report: &mut Report) -> Result<(), Late
     // Ranges of 4096 pages of 1200 processes, as far as the buckets take them.
     let range = |i: u64| {
         let (pid, region) = ((i * 97) as u16, i % 31);
-        let first = (region << VREGION_SHIFT) + (i % 57 * 4096 << PAGE_SHIFT);
+        let first = (region << VREGION_SHIFT) + ((i % 57 * 4096) << PAGE_SHIFT);
         (0..4096u64).map(move |page| (pid, first + (page << PAGE_SHIFT)))
     };
     let many = misses(options, 21, (0..1200).flat_map(range).take(FOUR_M + FOUR_M / 8))?;

@@ -106,7 +106,7 @@ impl Checker {
 
     /// It is complete: the table writes that no request can miss any more.
     pub fn shootdown_ends(&mut self) -> Option<Mark> {
-        self.inserts.drain(..std::mem::take(&mut self.inserts_shot)).last()
+        self.inserts.drain(..std::mem::take(&mut self.inserts_shot)).next_back()
     }
 }
 
