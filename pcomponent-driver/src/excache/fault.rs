@@ -190,7 +190,10 @@ impl ExCache {
                 Step::Fetching(place, demand)
             }
         };
-        one(&events.misses);
+        // A page that left the victim cache meanwhile is looked up again, and counted then.
+        if !matches!(step, Step::Done(Faulted::Again)) {
+            one(&events.misses);
+        }
         self.evict_ahead(index, &mut set, orders);
         Ok(step)
     }
