@@ -53,7 +53,7 @@ test: hygiene setup ## everything CI checks: format, lints, tests, proofs, docs
 
 lint: ## check the emitted Verilog with Verilator and Yosys
 	@$(SETUP) sim prove
-	@if [ -x hdl/lint.sh ]; then hdl/lint.sh; fi
+	@hdl/lint.sh
 
 prove: ## prove the emitted Verilog's promises by k-induction
 	@$(SETUP) prove

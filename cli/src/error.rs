@@ -68,6 +68,9 @@ pub enum CliError {
     /// The lockstep checker: hardware and model disagree, or the component does not work.
     #[error(transparent)]
     Lockstep(verilator_tb::lockstep::LockstepError),
+    /// Place and route.
+    #[error(transparent)]
+    Fmax(#[from] crate::cmd::fmax::FmaxError),
     /// Ctrl-C. Exit code 130.
     #[error("stopped by Ctrl-C")]
     Interrupted,

@@ -30,6 +30,8 @@ enum Command {
     Latency(cmd::latency::Args),
     Lockstep(cmd::lockstep::Args),
     Soak(cmd::soak::Args),
+    Fmax(cmd::fmax::Args),
+    Hdl(cmd::hdl::Args),
 }
 
 impl Command {
@@ -42,6 +44,8 @@ impl Command {
             Self::Latency(args) => args.run(),
             Self::Lockstep(args) => args.run(),
             Self::Soak(args) => args.run(),
+            Self::Fmax(args) => args.run(),
+            Self::Hdl(args) => args.run(),
         }
     }
 }

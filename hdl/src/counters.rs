@@ -4,7 +4,7 @@
 //!
 //! Each counter is a small tally beside its event and a 64-bit total in a RAM. A sweep visits one
 //! counter a cycle, adds its tally to its total and starts the tally anew. A read of a low word waits
-//! for the sweep, at most 34 cycles, and so gives the exact count up to one cycle after the read began;
+//! for the sweep, at most 35 cycles, and so gives the exact count up to one cycle after the read began;
 //! the high word of the same moment is kept for the side that read.
 
 use crate::prim::LutRam;
@@ -118,6 +118,10 @@ pub struct Counters {
     taken: DFF<Bits<TALLY_BITS>>,
     taken_of: DFF<Bits<COUNTER_BITS>>,
     totals: LutRam<Bits<64>, COUNTER_BITS>,
+    /// The total that was read, what is added to it, and whose it is.
+    total: DFF<Bits<64>>,
+    added: DFF<Bits<TALLY_BITS>>,
+    of: DFF<Bits<COUNTER_BITS>>,
     written: WrittenWords,
     peak: DFF<Bits<7>>,
     waiting: DFF<Bit>,
@@ -127,7 +131,6 @@ pub struct Counters {
     events: Signal<Local, Bits<25>>,
     seconds: Signal<Local, Bits<25>>,
     visited: Signal<Local, Bits<TALLY_BITS>>,
-    total: Signal<Local, Bits<64>>,
     sum: Signal<Local, Bits<64>>,
     word: Signal<Local, Bits<WORD_BITS>>,
     is_high: Signal<Local, Bit>,
@@ -147,7 +150,7 @@ impl Default for Counters {
             stalls: constant(Counter::PortStalls as u64),
             peak_index: constant(Counter::WalksPeak as u64),
         } clock bus read_data waits clear happened another_stall walks_now sweep taken taken_of
-          written peak waiting low m_high h_high events seconds visited total sum word is_high wanted)
+          total added of written peak waiting low m_high h_high events seconds visited sum word is_high wanted)
     }
 }
 
@@ -155,6 +158,7 @@ impl Logic for Counters {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, sweep, taken, taken_of, peak, waiting, low, m_high, h_high);
+        dff_setup!(self, clock, total, added, of);
         clock!(self, clock, select, totals, written);
         self.select.bus.next = self.bus.val();
 
@@ -181,18 +185,21 @@ impl Logic for Counters {
         self.taken_of.d.next = self.sweep.q.val();
 
         self.totals.read_address.next = self.taken_of.q.val();
-        self.total.next = 0.into();
+        self.total.d.next = 0.into();
         if self.written.bits.val().get_bit(self.taken_of.q.val().index()) {
-            self.total.next = self.totals.read_data.val();
+            self.total.d.next = self.totals.read_data.val();
         }
-        self.sum.next = self.total.val() + bit_cast::<64, TALLY_BITS>(self.taken.q.val());
-        if self.taken_of.q.val() == self.peak_index.val() {
+        self.added.d.next = self.taken.q.val();
+        self.of.d.next = self.taken_of.q.val();
+
+        self.sum.next = self.total.q.val() + bit_cast::<64, TALLY_BITS>(self.added.q.val());
+        if self.of.q.val() == self.peak_index.val() {
             self.sum.next = bit_cast::<64, 7>(self.peak.q.val());
         }
-        self.totals.write_address.next = self.taken_of.q.val();
+        self.totals.write_address.next = self.of.q.val();
         self.totals.write_data.next = self.sum.val();
         self.totals.write_enable.next = true;
-        self.written.index.next = bit_cast::<6, COUNTER_BITS>(self.taken_of.q.val());
+        self.written.index.next = bit_cast::<6, COUNTER_BITS>(self.of.q.val());
         self.written.set.next = true;
         self.written.clear.next = self.clear.val() || self.bus.val().reset;
 
@@ -203,7 +210,7 @@ impl Logic for Counters {
         if self.select.reads.val() && !self.is_high.val() {
             self.waiting.d.next = true;
         }
-        if self.waiting.q.val() && (self.taken_of.q.val() == self.wanted.val()) {
+        if self.waiting.q.val() && (self.of.q.val() == self.wanted.val()) {
             self.waiting.d.next = false;
             self.low.d.next = bit_cast::<32, 64>(self.sum.val());
             if self.bus.val().host {
@@ -225,6 +232,8 @@ impl Logic for Counters {
         }
         if self.clear.val() || self.bus.val().reset {
             self.taken.d.next = 0.into();
+            self.total.d.next = 0.into();
+            self.added.d.next = 0.into();
             self.peak.d.next = 0.into();
         }
         if self.bus.val().reset {

@@ -53,6 +53,8 @@ pub struct EventLog {
     push: Signal<Local, Bit>,
     drop_oldest: Signal<Local, Bit>,
     word: Signal<Local, Bits<32>>,
+    /// The selected word: a block RAM's output comes late in its cycle.
+    taken: DFF<Bits<32>>,
     depth: Constant<Bits<16>>,
     dropped_max: Constant<Bits<16>>,
     count_lsb: Constant<Bits<5>>,
@@ -73,14 +75,14 @@ impl EventLog {
             count_lsb: lsb(field::EVENT_STATUS::COUNT),
             dropped_lsb: lsb(field::EVENT_STATUS::DROPPED),
         } clock bus read_data ev_valid ev_status ev_op ev_port ev_pid ev_va waits tail head count
-          dropped cycle shown record entry push drop_oldest word)
+          dropped cycle shown record entry push drop_oldest word taken)
     }
 }
 
 impl Logic for EventLog {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, tail, head, count, dropped, cycle, shown);
+        dff_setup!(self, clock, tail, head, count, dropped, cycle, shown, taken);
         clock!(self, clock, status, pop, log);
         self.status.bus.next = self.bus.val();
         self.pop.bus.next = self.bus.val();
@@ -133,10 +135,11 @@ impl Logic for EventLog {
             self.words[i].value.next = self.log.read_data.val().get_bits::<32>(i * 32);
             self.word.next = self.word.val() | self.words[i].read_data.val();
         }
-        if !self.shown.q.val() {
-            self.word.next = 0.into();
+        self.taken.d.next = 0.into();
+        if self.shown.q.val() {
+            self.taken.d.next = self.word.val();
         }
-        self.read_data.next = self.status.read_data.val() | self.word.val();
+        self.read_data.next = self.status.read_data.val() | self.taken.q.val();
         if self.bus.val().reset {
             self.tail.d.next = 0.into();
             self.head.d.next = 0.into();

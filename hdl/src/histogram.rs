@@ -1,8 +1,8 @@
 //! The latency histograms, one per op.
 //!
 //! In: at most one retired request a cycle with its op and latency (`retire`, op codes above the four
-//! known ones are not counted). Out: the registers HISTOGRAM. An answer is in its bin two cycles
-//! later.
+//! known ones are not counted). Out: the registers HISTOGRAM. An answer is in its bin three cycles
+//! later: find the bin, see whether it holds anything, count.
 
 use crate::prim::{BlockRam, LutRam};
 use crate::registers::{constant, Access, Select};
@@ -24,12 +24,18 @@ pub struct Histogram {
     pub latency: Signal<In, Bits<16>>,
 
     select: Select,
+    found: DFF<Bit>,
+    found_index: DFF<Bits<6>>,
     counted: DFF<Bit>,
     index: DFF<Bits<6>>,
+    /// The bin was counted in since it was cleared.
+    holds: DFF<Bit>,
     /// The bins, as the hardware counts and, the same again, as software reads them.
     counts: LutRam<Bits<32>, 6>,
     mirror: BlockRam<Bits<32>, 6>,
     written: WrittenWords,
+    /// The selected bin: a block RAM's output comes late in its cycle.
+    taken: DFF<Bits<32>>,
     bin: Signal<Local, Bits<BIN_BITS>>,
     old: Signal<Local, Bits<32>>,
     raised: Signal<Local, Bits<32>>,
@@ -48,14 +54,14 @@ impl Default for Histogram {
             _bins: HISTOGRAM_BINS,
             ops: constant(HISTOGRAM_OPS as u64),
             bin_bits: constant(BIN_BITS as u64),
-        } clock bus read_data clear retire op latency counted index written bin old raised at)
+        } clock bus read_data clear retire op latency found found_index counted index holds written taken bin old raised at)
     }
 }
 
 impl Logic for Histogram {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, counted, index);
+        dff_setup!(self, clock, found, found_index, counted, index, holds, taken);
         clock!(self, clock, select, counts, mirror, written);
         self.select.bus.next = self.bus.val();
 
@@ -66,13 +72,20 @@ impl Logic for Histogram {
                 self.bin.next = i.to_bits::<BIN_BITS>();
             }
         }
-        self.counted.d.next = self.retire.val() && (self.op.val() < self.ops.val());
-        self.index.d.next = (bit_cast::<6, 3>(self.op.val()) << self.bin_bits.val())
+        self.found.d.next = self.retire.val() && (self.op.val() < self.ops.val());
+        self.found_index.d.next = (bit_cast::<6, 3>(self.op.val()) << self.bin_bits.val())
             | bit_cast::<6, BIN_BITS>(self.bin.val());
+
+        self.counted.d.next = self.found.q.val();
+        self.index.d.next = self.found_index.q.val();
+        self.holds.d.next = self.written.bits.val().get_bit(self.found_index.q.val().index());
+        if self.counted.q.val() && (self.index.q.val() == self.found_index.q.val()) {
+            self.holds.d.next = true;
+        }
 
         self.counts.read_address.next = self.index.q.val();
         self.old.next = 0.into();
-        if self.written.bits.val().get_bit(self.index.q.val().index()) {
+        if self.holds.q.val() {
             self.old.next = self.counts.read_data.val();
         }
         self.raised.next = self.old.val() + 1;
@@ -88,11 +101,13 @@ impl Logic for Histogram {
 
         self.at.next = bit_cast::<6, 10>(self.bus.val().address);
         self.mirror.read_address.next = self.at.val();
-        self.read_data.next = 0.into();
+        self.taken.d.next = 0.into();
         if self.select.selected.val() && self.written.bits.val().get_bit(self.at.val().index()) {
-            self.read_data.next = self.mirror.read_data.val();
+            self.taken.d.next = self.mirror.read_data.val();
         }
+        self.read_data.next = self.taken.q.val();
         if self.clear.val() || self.bus.val().reset {
+            self.found.d.next = false;
             self.counted.d.next = false;
         }
     }

@@ -9,10 +9,12 @@ mod macros;
 
 pub mod access;
 pub mod amo;
+pub mod boundary;
 pub mod bucket;
 pub mod bucket_lookup;
 pub mod bus;
 pub mod completion;
+pub mod config;
 pub mod counters;
 pub mod dispatch;
 pub mod dram_port;

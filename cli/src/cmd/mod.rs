@@ -3,6 +3,8 @@
 
 pub mod abi;
 pub mod dram;
+pub mod fmax;
+pub mod hdl;
 pub mod latency;
 pub mod lockstep;
 pub mod output;

@@ -1,11 +1,10 @@
 //! [`Hardware`]: which component is simulated.
 
-use std::fs;
-use std::io;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use splitmem_abi::config::{ConfigError, HwConfig};
+use splitmem_abi::config::HwConfig;
+use splitmem_hdl::config::{self, ConfigLoadError};
 
 /// A hardware configuration, by name or in a file.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -25,30 +24,9 @@ pub enum HardwareError {
     /// Neither a name nor a file.
     #[error("expected large, small, or the path of a .toml file")]
     Name,
-    /// The file cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
-    Read {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The file is no TOML, or a key is unknown, missing or of the wrong kind.
-    #[error("{}: {error}", path.display())]
-    Parse {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong, and in which line.
-        error: toml::de::Error,
-    },
-    /// A parameter that the hardware cannot be built with.
-    #[error("{}: {error}", path.display())]
-    Range {
-        /// Which file.
-        path: PathBuf,
-        /// Which parameter.
-        error: ConfigError,
-    },
+    /// The file.
+    #[error(transparent)]
+    Load(#[from] ConfigLoadError),
 }
 
 impl FromStr for Hardware {
@@ -80,22 +58,10 @@ impl Hardware {
     /// # Errors
     /// [`HardwareError`].
     pub fn config(&self) -> Result<HwConfig, HardwareError> {
-        let path = match self {
-            Self::Large => return Ok(HwConfig::LARGE),
-            Self::Small => return Ok(HwConfig::SMALL),
-            Self::File(path) => path.clone(),
-        };
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(source) => return Err(HardwareError::Read { path, source }),
-        };
-        let config: HwConfig = match toml::from_str(&text) {
-            Ok(config) => config,
-            Err(error) => return Err(HardwareError::Parse { path, error }),
-        };
-        match config.check() {
-            Ok(()) => Ok(config),
-            Err(error) => Err(HardwareError::Range { path, error }),
-        }
+        Ok(match self {
+            Self::Large => HwConfig::LARGE,
+            Self::Small => HwConfig::SMALL,
+            Self::File(path) => config::load(path)?,
+        })
     }
 }

@@ -3,6 +3,7 @@
 //! Made once per Verilog text and kept in the target directory. Memories and undriven values start
 //! random (the seed is an argument), so that nothing gets by with reading what was never written.
 
+use splitmem_hdl::boundary::{pins, Pin};
 use std::collections::hash_map::DefaultHasher;
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -22,13 +23,6 @@ struct Port {
     input: bool,
 }
 
-/// As the Verilog declares it.
-struct Declared {
-    name: String,
-    bits: u32,
-    input: bool,
-}
-
 pub struct Verilated {
     model: *mut c_void,
     ports: HashMap<String, Port>,
@@ -43,7 +37,7 @@ pub struct Verilated {
 impl Verilated {
     /// Builds module `top` of `verilog`, unless this very text was built before.
     pub fn new(name: &str, verilog: &str, seed: u32) -> Self {
-        let ports = ports_of(verilog);
+        let ports = pins(verilog);
         let mut hasher = DefaultHasher::new();
         (verilog, SHIM).hash(&mut hasher);
         let work = format!("{name}-{:016x}", hasher.finish());
@@ -72,9 +66,7 @@ impl Verilated {
                 delete: *library.get(b"model_delete").expect("model_delete"),
                 ports: (0..)
                     .zip(ports)
-                    .map(|(index, Declared { name, bits, input })| {
-                        (name, Port { index, bits, input })
-                    })
+                    .map(|(index, Pin { name, bits, input })| (name, Port { index, bits, input }))
                     .collect(),
                 _library: library,
             };
@@ -160,28 +152,6 @@ impl Drop for Verilated {
     }
 }
 
-/// The ports of the first module, which is `top`.
-fn ports_of(verilog: &str) -> Vec<Declared> {
-    let module = verilog.split("endmodule").next().unwrap_or_default();
-    let declaration = |line: &str| {
-        let line = line.trim().strip_suffix(';')?;
-        let input = line.starts_with("input");
-        let rest = ["input wire", "output reg", "output wire"]
-            .iter()
-            .find_map(|kind| line.strip_prefix(kind))?
-            .trim();
-        let (name, bits) = match rest.strip_prefix('[') {
-            Some(range) => {
-                let (high, name) = range.split_once(":0]")?;
-                (name.trim(), high.parse::<u32>().ok()? + 1)
-            }
-            None => (rest, 1),
-        };
-        Some(Declared { name: name.to_owned(), bits, input })
-    };
-    module.lines().filter_map(declaration).collect()
-}
-
 const SHIM: &str = r#"
 #include "Vtop.h"
 #include <cstdint>
@@ -197,9 +167,9 @@ extern "C" void model_delete(void* p) { Model* m = (Model*)p; delete m->top; del
 extern "C" void model_eval(void* p) { ((Model*)p)->top->eval(); }
 "#;
 
-fn shim(ports: &[Declared]) -> String {
+fn shim(ports: &[Pin]) -> String {
     let (mut set, mut get) = (String::new(), String::new());
-    for (i, Declared { name, bits, .. }) in ports.iter().enumerate() {
+    for (i, Pin { name, bits, .. }) in ports.iter().enumerate() {
         match bits.div_ceil(32) {
             1 => {
                 let _ = writeln!(set, "case {i}: t->{name} = w[0]; break;");
@@ -249,7 +219,7 @@ fn run(command: &mut Command) {
     );
 }
 
-fn build(work: &Path, verilog: &str, ports: &[Declared], library: &Path) {
+fn build(work: &Path, verilog: &str, ports: &[Pin], library: &Path) {
     // Two test processes may build the same text at once: each works aside and moves it in place.
     let aside = work.with_extension(std::process::id().to_string());
     fs::create_dir_all(&aside).expect("make the work directory");

@@ -178,6 +178,33 @@ fn edges_latch_and_the_mask_lets_them_through() {
 }
 
 #[test]
+fn an_edge_that_comes_while_it_is_cleared_is_not_lost() {
+    let cause = IRQ_STATUS::NO_MEMORY.mask();
+    // The cause is raised in cycle `at` of the access that clears it; what came before is cleared.
+    let survives: Vec<bool> = (0..8)
+        .map(|at| {
+            let mut bench = Bench::new(5);
+            bench.dut.set("m_valid", 1);
+            bench.dut.set("m_write", 1);
+            bench.dut.set("m_addr", regs::IRQ_STATUS.offset as u64);
+            bench.dut.set("m_wdata", cause as u64);
+            for cycle in 0..8 {
+                bench.dut.set("no_memory", (cycle == at) as u64);
+                bench.cycle();
+                if bench.dut.is("m_done") {
+                    bench.dut.set("m_valid", 0);
+                }
+            }
+            bench.dut.set("no_memory", 0);
+            bench.cycles(2);
+            bench.read(&regs::IRQ_STATUS) == cause
+        })
+        .collect();
+    // The register is written in cycle 3 of an access: the cause of that very cycle stays.
+    assert_eq!(survives, [false, false, false, true, true, true, true, true]);
+}
+
+#[test]
 fn a_shootdown_is_started_once_and_timed() {
     let mut bench = Bench::new(4);
     bench.write(&regs::SD_PID, 0xbeef);

