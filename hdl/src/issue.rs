@@ -1,7 +1,7 @@
 //! Issue stage: the request that goes to the DRAM next, and its data.
 //!
-//! Four ways lead here, in this order: an atomic's write, a request woken by the line order, a
-//! replayed one, one straight out of the TLB. It stays one cycle if the DRAM port takes it (or its
+//! Four ways lead here: an atomic's write, a request woken by the line order, and, taking turns behind
+//! these two, a replayed one and one straight out of the TLB. It stays one cycle if the DRAM port takes it (or its
 //! line is held and it goes to wait): TLB hits are offered to the DRAM four cycles after they were
 //! accepted.
 
@@ -32,13 +32,15 @@ pub struct Issue {
     pub look_slot: Signal<Out, Bits<7>>,
     pub look_line: Signal<In, Bits<34>>,
     pub look_write: Signal<In, Bit>,
-    /// The replay's waiter may have the next place, and takes it.
+    /// A replayed waiter wants the next place; it may have it; it takes it.
     pub replay_active: Signal<In, Bit>,
     pub replay_ready: Signal<Out, Bit>,
     pub replay_issue: Signal<In, Bit>,
     pub replay_slot: Signal<In, Bits<7>>,
     pub replay_write: Signal<In, Bit>,
     pub replay_line: Signal<In, Bits<34>>,
+    /// A TLB hit stands in stage 3: where a replayed waiter stands too, they take turns.
+    pub hit_present: Signal<In, Bit>,
     pub hit_ready: Signal<Out, Bit>,
     pub hit_issue: Signal<In, Bit>,
     pub hit_slot: Signal<In, Bits<7>>,
@@ -72,8 +74,11 @@ pub struct Issue {
     s_line: DFF<Bits<34>>,
     s_amo_mask: DFF<Bits<64>>,
     s_amo_data: DFF<Bits<64>>,
+    turn: DFF<Bit>,
+    replays: Signal<Local, Bit>,
     stops: Signal<Local, Bit>,
     free: Signal<Local, Bit>,
+    open: Signal<Local, Bit>,
     take_slot: Signal<Local, Bits<7>>,
     read_slot: Signal<Local, Bits<7>>,
     amo_shift: Signal<Local, Bits<64>>,
@@ -91,7 +96,8 @@ impl Logic for Issue {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(
-            self, clock, s_valid, s_ordered, s_amo, s_write, s_slot, s_line, s_amo_mask, s_amo_data
+            self, clock, s_valid, s_ordered, s_amo, s_write, s_slot, s_line, s_amo_mask,
+            s_amo_data, turn
         );
         self.store.clock.next = self.clock.val();
         self.store.write_enable.next = self.accept.val();
@@ -106,18 +112,21 @@ impl Logic for Issue {
         self.free.next = !self.s_valid.q.val() || self.ready.val();
         self.amo_take.next = self.amo_valid.val() && self.free.val();
         self.wake_take.next = self.wake_valid.val() && self.free.val() && !self.amo_valid.val();
-        self.replay_ready.next = self.free.val() && !self.amo_valid.val() && !self.wake_valid.val();
-        self.hit_ready.next = self.free.val()
-            && !self.amo_valid.val()
-            && !self.wake_valid.val()
-            && !self.replay_active.val();
+        self.replays.next =
+            self.replay_active.val() && !(self.hit_present.val() && self.turn.q.val());
+        self.open.next = self.free.val() && !self.amo_valid.val() && !self.wake_valid.val();
+        self.replay_ready.next = self.open.val() && self.replays.val();
+        self.hit_ready.next = self.open.val() && !self.replays.val();
+        if self.open.val() && self.replay_active.val() && self.hit_present.val() {
+            self.turn.d.next = !self.turn.q.val();
+        }
         self.look_slot.next = self.wake_slot.val();
         if self.amo_valid.val() {
             self.look_slot.next = self.amo_slot.val();
         }
 
         self.take_slot.next = self.hit_slot.val();
-        if self.replay_active.val() {
+        if self.replays.val() {
             self.take_slot.next = self.replay_slot.val();
         }
         if self.wake_valid.val() {
@@ -142,7 +151,7 @@ impl Logic for Issue {
             self.s_amo_data.d.next = self.amo_data.val();
             self.s_line.d.next = self.hit_line.val();
             self.s_write.d.next = self.hit_write.val();
-            if self.replay_active.val() {
+            if self.replays.val() {
                 self.s_line.d.next = self.replay_line.val();
                 self.s_write.d.next = self.replay_write.val();
             }
@@ -180,6 +189,7 @@ impl Logic for Issue {
                 | (bit_cast::<512, 64>(self.s_amo_data.q.val()) << 448);
         }
         if self.reset.val() {
+            self.turn.d.next = false;
             self.s_valid.d.next = false;
         }
     }

@@ -33,6 +33,7 @@ pub mod manage;
 pub mod page_ring;
 pub mod prim;
 pub mod pte_writer;
+pub mod recency;
 pub mod registers;
 pub mod replay;
 pub mod response_fifo;

@@ -30,6 +30,7 @@ pub struct Replay {
     pub pid_3: Signal<In, Bits<16>>,
     pub key_3: Signal<In, Bits<36>>,
     pub line_3: Signal<In, Bits<34>>,
+    pub victim_3: Signal<In, Bits<3>>,
     /// Stage 3 joins an entry that is done and has no waiter: it must be replayed once more. Not in
     /// a cycle with `result`.
     pub again: Signal<In, Bit>,
@@ -73,6 +74,7 @@ pub struct Replay {
 
     /// TLB fill. Not while an invalidation is in stage 3.
     pub fill_blocked: Signal<In, Bit>,
+    pub fill_way: Signal<Out, Bits<3>>,
     pub fill_pid: Signal<Out, Bits<16>>,
     pub fill_key: Signal<Out, Bits<36>>,
     pub fill_frame: Signal<Out, Bits<28>>,
@@ -104,8 +106,8 @@ pub struct Replay {
     /// Of each entry: `[27:0]` frame, `[29:28]` way, `[30]` present, `[31]` READ, `[32]` WRITE,
     /// `[33]` mapped, `[34]` poison.
     results: LutRam<Bits<35>, 7>,
-    /// Of each entry: `[15:0]` pid, `[51:16]` page key.
-    pages: LutRam<Bits<52>, 7>,
+    /// Of each entry: `[15:0]` pid, `[51:16]` page key, `[54:52]` the TLB's way to fill.
+    pages: LutRam<Bits<55>, 7>,
     lines: LutRam<Bits<34>, 7>,
     ready: Fifo<Bits<7>>,
     /// Entries that wait for a frame, `[6:0]`, and the waiter that needs it, `[13:7]`.
@@ -206,8 +208,9 @@ impl Logic for Replay {
         }
         self.pages.write_enable.next = self.allocate.val();
         self.pages.write_address.next = self.allocate_index.val();
-        self.pages.write_data.next =
-            (bit_cast::<52, 36>(self.key_3.val()) << 16) | bit_cast::<52, 16>(self.pid_3.val());
+        self.pages.write_data.next = (bit_cast::<55, 3>(self.victim_3.val()) << 52)
+            | (bit_cast::<55, 36>(self.key_3.val()) << 16)
+            | bit_cast::<55, 16>(self.pid_3.val());
         self.lines.write_enable.next = self.allocate.val();
         self.lines.write_address.next = self.allocate_index.val();
         self.lines.write_data.next = self.line_3.val();
@@ -285,6 +288,7 @@ impl Logic for Replay {
         self.grant_2m_take.next = self.go_issue.val() && self.takes_frame.val() && self.huge.val();
         self.fault.next = self.go_issue.val() && self.takes_frame.val();
         self.fill.next = self.go_issue.val() && self.wants_fill.val();
+        self.fill_way.next = self.pages.read_data.val().get_bits::<3>(52);
         self.fill_pid.next = self.pages.read_data.val().get_bits::<16>(0);
         self.fill_key.next = self.pages.read_data.val().get_bits::<36>(16);
         self.fill_frame.next = self.frame.val();

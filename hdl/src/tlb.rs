@@ -14,6 +14,7 @@
 //! invalidated since.
 
 use crate::prim::{BlockRam, Param};
+use crate::recency::Recency;
 use rust_hdl::prelude::*;
 use splitmem_abi::config::HwConfig;
 
@@ -123,8 +124,11 @@ pub struct Tlb {
     pub frame_3: Signal<Out, Bits<28>>,
     pub read_3: Signal<Out, Bit>,
     pub write_3: Signal<Out, Bit>,
+    /// The way that a fill of this page should replace, if it misses.
+    pub victim_3: Signal<Out, Bits<3>>,
 
     pub fill: Signal<In, Bit>,
+    pub fill_way: Signal<In, Bits<3>>,
     pub fill_pid: Signal<In, Bits<16>>,
     pub fill_key: Signal<In, Bits<36>>,
     pub fill_frame: Signal<In, Bits<28>>,
@@ -134,8 +138,8 @@ pub struct Tlb {
     ways: Vec<TlbWay>,
     _ways: usize,
     way_index: Vec<Param<Bits<3>>>,
-    victim: DFF<Bits<3>>,
-    victim_mask: Param<Bits<3>>,
+    way_bit: Vec<Param<Bits<8>>>,
+    recency: Recency,
     set_mask: Param<Bits<9>>,
     frame_mask: Param<Bits<28>>,
 
@@ -146,6 +150,7 @@ pub struct Tlb {
     bad_2: Signal<Local, Bit>,
     fill_entry: Signal<Local, Bits<83>>,
     hit: Signal<Local, Bit>,
+    hit_ways: Signal<Local, Bits<8>>,
     frame: Signal<Local, Bits<28>>,
     read: Signal<Local, Bit>,
     write: Signal<Local, Bit>,
@@ -187,7 +192,8 @@ impl Tlb {
             ways: (0..ways).map(|_| TlbWay::new(config.tlb_sets as usize)).collect(),
             _ways: ways,
             way_index: (0..ways).map(|i| Param::new((i as u64).into())).collect(),
-            victim_mask: Param::new((ways as u64 - 1).into()),
+            way_bit: (0..ways).map(|i| Param::new((1u64 << i).into())).collect(),
+            recency: Recency::new(config.tlb_sets as usize, ways),
             set_mask: Param::new((config.tlb_sets as u64 - 1).into()),
             frame_mask: Param::new((config.frame_mask() as u64).into()),
             ..Default::default()
@@ -201,7 +207,6 @@ impl Logic for Tlb {
         dff_setup!(
             self,
             clock,
-            victim,
             s1_valid,
             s1_invalidate,
             s1_any_pid,
@@ -298,11 +303,9 @@ impl Logic for Tlb {
                 | (bit_cast::<83, 1>(self.fill_read.val().into()) << 80)
                 | (bit_cast::<83, 1>(self.fill_write.val().into()) << 81)
                 | (bit_cast::<83, 1>(true.into()) << 82);
-        if self.fill.val() {
-            self.victim.d.next = (self.victim.q.val() + 1) & (self.victim_mask.val());
-        }
 
         self.hit.next = false;
+        self.hit_ways.next = 0.into();
         self.frame.next = 0.into();
         self.read.next = false;
         self.write.next = false;
@@ -317,17 +320,30 @@ impl Logic for Tlb {
             self.ways[i].write_set.next = (self.fill_set.val()) & (self.set_mask.val());
             self.ways[i].write_data.next = self.fill_entry.val();
             self.ways[i].write_enable.next =
-                self.fill.val() && (self.victim.q.val() == self.way_index[i].val());
+                self.fill.val() && (self.fill_way.val() == self.way_index[i].val());
             if self.s3_invalidate.q.val() {
                 self.ways[i].write_set.next = self.s3_set.q.val();
                 self.ways[i].write_data.next = 0.into();
                 self.ways[i].write_enable.next = self.ways[i].hit.val();
+            }
+            if self.ways[i].hit.val() {
+                self.hit_ways.next = (self.hit_ways.val()) | (self.way_bit[i].val());
             }
             self.hit.next = self.hit.val() || self.ways[i].hit.val();
             self.frame.next = (self.frame.val()) | (self.ways[i].frame.val());
             self.read.next = self.read.val() || self.ways[i].read.val();
             self.write.next = self.write.val() || self.ways[i].write.val();
         }
+
+        self.recency.clock.next = self.clock.val();
+        self.recency.reset.next = self.reset.val();
+        self.recency.advance.next = self.advance.val();
+        self.recency.read_set.next = self.set_hold.val();
+        self.recency.set_3.next = self.s3_set.q.val();
+        self.recency.touch_3.next = self.s3_valid.q.val() && self.hit.val();
+        self.recency.clear_3.next = self.s3_invalidate.q.val();
+        self.recency.ways_3.next = self.hit_ways.val();
+        self.victim_3.next = self.recency.victim_3.val();
 
         self.pid_1.next = self.s1_pid.q.val();
         self.va_1.next = self.s1_va.q.val();
@@ -347,7 +363,6 @@ impl Logic for Tlb {
         self.read_3.next = self.read.val();
         self.write_3.next = self.write.val();
         if self.reset.val() {
-            self.victim.d.next = 0.into();
             self.s1_valid.d.next = false;
             self.s2_valid.d.next = false;
             self.s3_valid.d.next = false;

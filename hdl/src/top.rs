@@ -337,6 +337,7 @@ impl Logic for Component {
         self.replay.allocate_index.next = self.walks.room_index.val();
         self.replay.pid_3.next = self.tlb.pid_3.val();
         self.replay.key_3.next = self.tlb.key_3.val();
+        self.replay.victim_3.next = self.tlb.victim_3.val();
         self.replay.line_3.next = self.bucket.line_3.val();
         self.replay.again.next = self.dispatch.again.val();
         self.replay.again_index.next = self.walks.found_index_3.val();
@@ -365,6 +366,7 @@ impl Logic for Component {
         self.replay.more_2m.next = self.manage.more_2m.val();
         self.replay.pte_ready.next = self.dram.pte_ready.val();
         self.tlb.fill.next = self.replay.fill.val();
+        self.tlb.fill_way.next = self.replay.fill_way.val();
         self.tlb.fill_pid.next = self.replay.fill_pid.val();
         self.tlb.fill_key.next = self.replay.fill_key.val();
         self.tlb.fill_frame.next = self.replay.fill_frame.val();
@@ -386,6 +388,7 @@ impl Logic for Component {
         self.issue.replay_write.next = self.replay.issue_write.val();
         self.issue.replay_line.next = self.replay.issue_line.val();
         self.issue.hit_issue.next = self.dispatch.issue.val();
+        self.issue.hit_present.next = self.tlb.valid_3.val() && self.tlb.hit_3.val();
         self.issue.hit_slot.next = self.tlb.slot_3.val();
         self.issue.hit_write.next = self.dispatch.issue_write.val();
         self.issue.hit_line.next = self.dispatch.issue_line.val();

@@ -4,7 +4,8 @@ use super::rig::{expect_ok, Rig, Table};
 use super::{LatencyError, Options, Report};
 use crate::dram::{IdealMemory, LatencyHistogram, LineMemory};
 use rand::rngs::SmallRng;
-use rand::{Rng, SeedableRng};
+use rand::seq::SliceRandom;
+use rand::SeedableRng;
 use splitmem_abi::dram::TagClass;
 use splitmem_abi::geometry::PAGE_SHIFT;
 use splitmem_abi::request::{Request, FULL_MASK};
@@ -63,9 +64,26 @@ fn hit_table(options: &Options, log2: u32) -> Table {
     table
 }
 
-/// A read of a random line of the hit pages.
-fn hit(tag: u16, rng: &mut SmallRng) -> Request {
-    Request::read(tag, HIT_PID, rng.random_range(0..HIT_PAGES << (PAGE_SHIFT - 6)) << 6)
+/// Reads of all lines of the hit pages, in random order, again and again: no line is read twice in
+/// short succession, so that no read waits for another one of its line.
+struct Hits {
+    lines: Vec<u64>,
+    next: usize,
+    tag: u16,
+}
+
+impl Hits {
+    fn new(seed: u64) -> Self {
+        let mut lines: Vec<u64> = (0..HIT_PAGES << (PAGE_SHIFT - 6)).collect();
+        lines.shuffle(&mut SmallRng::seed_from_u64(seed));
+        Self { lines, next: 0, tag: 0 }
+    }
+
+    fn next(&mut self) -> Request {
+        self.next = (self.next + 1) % self.lines.len();
+        self.tag = self.tag.wrapping_add(1);
+        Request::read(self.tag, HIT_PID, self.lines[self.next] << 6)
+    }
 }
 
 impl<M: LineMemory> Rig<M> {
@@ -87,14 +105,12 @@ pub(super) fn saturated_hits(options: &Options) -> Result<(f64, Rig<IdealMemory>
     let table = hit_table(options, 8);
     let mut rig = table.into_ideal_rig(options.hw)?;
     rig.warm_up()?;
-    let mut rng = SmallRng::seed_from_u64(options.seed);
-    let mut tag = 0u16;
+    let mut hits = Hits::new(options.seed);
     let mut answers = 0;
     for cycle in 0..WARM_UP + CYCLES {
         for port in 0..2 {
             while rig.dut.port(port).queued() < QUEUE {
-                tag = tag.wrapping_add(1);
-                rig.dut.port(port).send(hit(tag, &mut rng));
+                rig.dut.port(port).send(hits.next());
             }
         }
         rig.dut.tick();
@@ -152,9 +168,9 @@ fn storm(options: &Options, every: Option<u64>) -> Result<Storm, LatencyError> {
     rig.wait_cleared(config.free_4k / 2, false)?;
     rig.warm_up()?;
 
-    let mut rng = SmallRng::seed_from_u64(options.seed);
+    let mut hits = Hits::new(options.seed);
     let mut seen = Storm { cycles: CYCLES, ..Storm::default() };
-    let (mut tags, mut walks, mut sent) = ([0u16; 2], 0u32, 0u64);
+    let (mut tag, mut walks, mut sent) = (0u16, 0u32, 0u64);
     let mut fault = fault.into_iter();
     let end = WARM_UP + CYCLES;
     for cycle in 0..end {
@@ -163,17 +179,15 @@ fn storm(options: &Options, every: Option<u64>) -> Result<Storm, LatencyError> {
             None => rig.dut.port(0).queued() < QUEUE,
         };
         if due {
-            tags[0] = tags[0].wrapping_add(1);
-            let request = hit(tags[0], &mut rng);
-            rig.dut.port(0).send(request);
+            rig.dut.port(0).send(hits.next());
         }
         while rig.dut.port(1).queued() < QUEUE {
             sent += 1;
-            tags[1] = tags[1].wrapping_add(1);
+            tag = tag.wrapping_add(1);
             let first_write = if sent % FAULT_IN == 0 { fault.next() } else { None };
             rig.dut.port(1).send(match first_write {
-                Some(va) => Request::write(tags[1], STORM_PID, va, FULL_MASK, [1; 64]),
-                None => Request::read(tags[1], STORM_PID, miss[sent as usize % miss.len()]),
+                Some(va) => Request::write(tag, STORM_PID, va, FULL_MASK, [1; 64]),
+                None => Request::read(tag, STORM_PID, miss[sent as usize % miss.len()]),
             });
         }
         rig.dut.tick();
@@ -213,4 +227,42 @@ fn now_grants<M: LineMemory>(rig: &Rig<M>) -> bool {
         .seen()
         .dram
         .is_some_and(|offer| offer.accepted && TagClass::of(offer.tag) == Some(TagClass::PteWrite))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_used_once_leave_a_hot_page_in_the_tlb() {
+        let sets = u64::from(crate::Hw::Small.config().tlb_sets);
+        let ways = u64::from(crate::Hw::Small.config().tlb_ways);
+        let page = |i: u64| (i * sets) << PAGE_SHIFT;
+        let mut table = Table::new(crate::Hw::Small, 8);
+        let pages = 1 + 4 * ways;
+        assert!((0..pages).all(|i| table.map(HIT_PID, page(i), true)));
+        let mut rig = table.into_ideal_rig(crate::Hw::Small).unwrap();
+        let mut latency = |i| rig.answer(0, Request::read(0, HIT_PID, page(i))).unwrap().latency();
+        let miss = latency(0);
+        let hit = latency(0);
+        assert!(hit < miss);
+        for i in 1..pages {
+            assert_eq!(latency(i), miss, "page {i}, its first time");
+            assert_eq!(latency(0), hit, "the hot page, after page {i}");
+        }
+        // A page that is not hot any more makes room: the others fill the set when they are used.
+        for i in 1..=ways {
+            latency(i);
+            latency(i);
+        }
+        assert_eq!(latency(0), miss);
+    }
+
+    #[test]
+    fn a_burst_of_finished_walks_slows_a_hit_by_a_few_cycles() {
+        let options = Options { hw: crate::Hw::Large, dram: Default::default(), seed: 1 };
+        let storm = storm(&options, Some(4)).unwrap();
+        assert!(storm.misses > 1000 && storm.faults > 100);
+        assert!(storm.spread() <= 1.2, "p99.9 is {} times the median", storm.spread());
+    }
 }
