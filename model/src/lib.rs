@@ -54,6 +54,7 @@ mod event_log;
 mod frames;
 mod inspect;
 mod memory;
+mod page;
 mod registers;
 mod replaced;
 mod request;

@@ -101,6 +101,19 @@ impl Memory {
         self.bytes(self.wrap(line), LINE_BYTES)
     }
 
+    /// The bytes from a line on, as many as lie in one frame; `None` while they are all zeros.
+    #[inline]
+    pub fn run(&self, line: u64, len: usize) -> Option<&[u8]> {
+        self.bytes(self.wrap(line), len)
+    }
+
+    /// The same, to be written. Heals no poison: for a DRAM without any.
+    #[inline]
+    pub fn run_mut(&mut self, line: u64, len: usize) -> &mut [u8] {
+        debug_assert!(!self.any_poisoned());
+        self.bytes_mut(self.wrap(line), len)
+    }
+
     /// A copy of a line's bytes, poisoned or not.
     pub fn line(&self, line: u64) -> Line {
         let mut copy = [0; LINE_BYTES];
@@ -166,6 +179,11 @@ impl Memory {
     pub fn poison(&mut self, line: u64) {
         let line = self.wrap(line);
         self.poisoned.insert(line);
+    }
+
+    #[inline]
+    pub fn any_poisoned(&self) -> bool {
+        !self.poisoned.is_empty()
     }
 
     #[inline]

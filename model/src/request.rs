@@ -181,7 +181,7 @@ impl Model {
     }
 
     /// Gives the page of `va` the next frame; answers the line of `va` in it.
-    fn grant(&mut self, entry: PteAddress, va: u64) -> Result<u64, Status> {
+    pub(crate) fn grant(&mut self, entry: PteAddress, va: u64) -> Result<u64, Status> {
         let size = PageSize::of(va);
         let frame = self.take_frame(size).ok_or(Status::NoMemory)?;
         let given = Pte { present: true, frame, ..Pte::default() };

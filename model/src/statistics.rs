@@ -34,6 +34,11 @@ impl Statistics {
         self.answers[op.map_or(Op::ALL.len(), |op| op as usize)][status as usize] += 1;
     }
 
+    /// Some requests of one op with one answer.
+    pub fn requests_of(&mut self, op: Op, status: Status, count: u64) {
+        self.answers[op as usize][status as usize] += count;
+    }
+
     /// A first write: one frame, one write of its entry.
     pub fn fault(&mut self, size: PageSize) {
         self.writes += 1;

@@ -116,3 +116,8 @@ pub fn result(model: &mut Model) -> Option<u32> {
     let value = read(model, &regs::TE_RESULT);
     (field::TE_RESULT::VALID.get(value) == 1).then_some(value)
 }
+
+/// A register by its offset.
+pub fn read_at(model: &mut Model, offset: u16) -> u32 {
+    model.monitor().read(offset).unwrap_or_else(|e| panic!("{offset:#x}: {e}"))
+}

@@ -12,13 +12,14 @@ use splitmem_abi::bus::{BusError, RegisterBus};
 use splitmem_abi::config::{ConfigError, HwConfig};
 use splitmem_abi::mailbox::Command;
 use splitmem_abi::regs::{Counter, HW_MEMORY};
+use splitmem_abi::request::Status;
 use splitmem_model::Model;
 
 use super::job::Job;
 use super::mailbox;
 use super::tags::port_of;
 use crate::transport::{
-    Completion, MailboxReply, Submission, Transport, TransportError, TransportInfo,
+    Completion, MailboxReply, Submission, Transport, TransportError, TransportInfo, Work,
 };
 
 /// Completions that wait to be collected before no more work is taken.
@@ -141,20 +142,46 @@ fn execute(
     monitor: &mut Running<'_>,
     submission: Submission,
 ) -> Result<Completion, TransportError> {
+    if let Some(completion) = execute_page(accepting(monitor)?, &submission) {
+        answer_interrupt(monitor)?;
+        return Ok(completion);
+    }
     let mut job = Job::new(submission)?;
     for line in 0..job.lines() {
         let request = job.request(line, line as u16);
-        let model = &mut monitor.bus().0;
-        if !model.accepts() {
-            return Err(TransportError::Gone("the component takes no requests".into()));
-        }
-        let response = model.request(port_of(request.va) as u8, &request);
+        let response = accepting(monitor)?.request(port_of(request.va) as u8, &request);
         job.answer(line, &response);
-        if model.irq_monitor() {
-            monitor.poll().map_err(|error| TransportError::Gone(error.to_string()))?;
-        }
+        answer_interrupt(monitor)?;
     }
     Ok(job.finish(None))
+}
+
+/// Executes a whole page at once, where the model can.
+fn execute_page(model: &mut Model, submission: &Submission) -> Option<Completion> {
+    let Submission { id, pid, va, ref work } = *submission;
+    let data = match work {
+        Work::ReadPage => model.read_page(pid, va)?.to_vec(),
+        Work::WritePage { data } if model.write_page(pid, va, data) => Vec::new(),
+        _ => return None,
+    };
+    Some(Completion { id, status: Status::Ok, data, cycles: None })
+}
+
+/// The model, if it takes requests.
+fn accepting<'a>(monitor: &'a mut Running<'_>) -> Result<&'a mut Model, TransportError> {
+    let model = &mut monitor.bus().0;
+    if !model.accepts() {
+        return Err(TransportError::Gone("the component takes no requests".into()));
+    }
+    Ok(model)
+}
+
+/// Gives the monitor its turn if the component interrupts it.
+fn answer_interrupt(monitor: &mut Running<'_>) -> Result<(), TransportError> {
+    if monitor.bus().0.irq_monitor() {
+        monitor.poll().map_err(|error| TransportError::Gone(error.to_string()))?;
+    }
+    Ok(())
 }
 
 impl Transport for ModelTransport {
