@@ -63,7 +63,8 @@ impl<D: Synth> Logic for Fifo<D> {
     }
 }
 
-/// The names 0..depth, each either in the pool or taken. It fills itself after reset, one a cycle.
+/// The names 0..depth, each either in the pool or taken. It fills itself after reset, one a cycle;
+/// names may be taken and given back meanwhile.
 #[derive(LogicBlock, Default)]
 pub struct IndexPool {
     pub clock: Signal<In, Clock>,
@@ -96,7 +97,7 @@ impl Logic for IndexPool {
         dff_setup!(self, clock, fill);
         clock!(self, clock, names);
         self.names.reset.next = self.reset.val();
-        self.filling.next = self.fill.q.val() != self.depth.val();
+        self.filling.next = (self.fill.q.val() != self.depth.val()) && !self.give.val();
         self.names.push.next = self.filling.val() || self.give.val();
         self.names.push_data.next = self.give_index.val();
         if self.filling.val() {
