@@ -1,8 +1,9 @@
 //! DRAM port: five sources of line commands share one command channel.
 //!
-//! Order: requests, PTE writes, walks, the table engine, the zeroing engine. A source that waited
-//! eight commands of the requests (the zeroing engine: sixteen of all others) gets the next one, so
-//! none starves. A command that was offered stays until it is taken.
+//! Order: requests, PTE writes, walks, the table engine, the zeroing engine. After eight commands of
+//! the requests one of the other sources' comes next, the table engine's at the latest after one of
+//! the walks' or the PTE writes', and the zeroing engine's after sixteen of all others: none starves.
+//! A command that was offered stays until it is taken; its mask and data count if it writes.
 
 use rust_hdl::prelude::*;
 use splitmem_abi::dram::TagClass;
@@ -66,6 +67,8 @@ pub struct DramPort {
     others: Signal<Local, Bit>,
     patience: DFF<Bits<4>>,
     zero_patience: DFF<Bits<5>>,
+    /// A walk or a PTE write passed the waiting table engine.
+    passed: DFF<Bit>,
     taken: Signal<Local, Bit>,
     pte: Signal<Local, Bits<128>>,
     pte_shift: Signal<Local, Bits<64>>,
@@ -99,7 +102,7 @@ impl DramPort {
 impl Logic for DramPort {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, locked, lock, patience, zero_patience);
+        dff_setup!(self, clock, locked, lock, patience, zero_patience, passed);
         self.others.next = self.pte_valid.val() || self.walk_valid.val() || self.table_valid.val();
         self.pick.next = 0.into();
         if self.locked.q.val() {
@@ -110,6 +113,8 @@ impl Logic for DramPort {
             && !(self.others.val() && self.patience.q.val().get_bit(3))
         {
             self.pick.next = 0.into();
+        } else if self.table_valid.val() && self.passed.q.val() {
+            self.pick.next = 3.into();
         } else if self.pte_valid.val() {
             self.pick.next = 1.into();
         } else if self.walk_valid.val() {
@@ -177,7 +182,9 @@ impl Logic for DramPort {
         self.locked.d.next = self.any.val() && !self.cmd_ready.val();
         self.lock.d.next = self.pick.val();
         self.taken.next = self.any.val() && self.cmd_ready.val();
-        if (!self.others.val()) || (self.taken.val() && (self.pick.val() != 0)) {
+        if (!self.others.val())
+            || (self.taken.val() && (self.pick.val() != 0) && (self.pick.val() != 4))
+        {
             self.patience.d.next = 0.into();
         } else if self.taken.val() && !self.patience.q.val().get_bit(3) {
             self.patience.d.next = self.patience.q.val() + 1;
@@ -187,7 +194,13 @@ impl Logic for DramPort {
         } else if self.taken.val() && !self.zero_patience.q.val().get_bit(4) {
             self.zero_patience.d.next = self.zero_patience.q.val() + 1;
         }
+        if (!self.table_valid.val()) || (self.taken.val() && (self.pick.val() == 3)) {
+            self.passed.d.next = false;
+        } else if self.taken.val() && ((self.pick.val() == 1) || (self.pick.val() == 2)) {
+            self.passed.d.next = true;
+        }
         if self.reset.val() {
+            self.passed.d.next = false;
             self.locked.d.next = false;
             self.patience.d.next = 0.into();
             self.zero_patience.d.next = 0.into();
