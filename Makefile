@@ -56,8 +56,8 @@ lint: ## check the emitted Verilog with Verilator and Yosys
 	@hdl/lint.sh
 
 prove: ## prove the emitted Verilog's promises by k-induction
-	@$(SETUP) prove
-	@if [ -x hdl/formal/prove.sh ]; then hdl/formal/prove.sh; fi
+	@$(SETUP) sim prove
+	@$(SPLITMEM_TOOLS)/venv/bin/python hdl/formal/prove.py
 
 soak: setup ## ten million random requests, hardware against golden model
 	$(SPLITMEM) soak

