@@ -28,6 +28,7 @@ use splitmem_abi::config::HwConfig;
 #[derive(LogicBlock, Default)]
 pub struct Component {
     pub clock: Signal<In, Clock>,
+    /// Registered once: hold it for two cycles or more.
     pub reset: Signal<In, Bit>,
 
     pub p0_req_valid: Signal<In, Bit>,
@@ -93,6 +94,7 @@ pub struct Component {
     pub retire_tag: Signal<Out, Bits<16>>,
     pub retire_status: Signal<Out, Bits<3>>,
 
+    resets: DFF<Bit>,
     intake: Intake,
     tlb: Tlb,
     bucket: BucketAddress,
@@ -202,21 +204,25 @@ impl Logic for Component {
             shootdown,
             manage
         );
-        self.intake.reset.next = self.reset.val();
-        self.tlb.reset.next = self.reset.val();
-        self.walks.reset.next = self.reset.val();
-        self.walk_queue.reset.next = self.reset.val();
-        self.matcher.reset.next = self.reset.val();
-        self.replay.reset.next = self.reset.val();
-        self.issue.reset.next = self.reset.val();
-        self.order.reset.next = self.reset.val();
-        self.dram.reset.next = self.reset.val();
-        self.completion.reset.next = self.reset.val();
-        self.amo.reset.next = self.reset.val();
-        self.responses_0.reset.next = self.reset.val();
-        self.responses_1.reset.next = self.reset.val();
-        self.shootdown.reset.next = self.reset.val();
-        self.manage.reset.next = self.reset.val();
+        // Through a register, so that no logic stands between the pin and its many loads, and a
+        // simulation need not look at all of that logic whenever an input changes.
+        dff_setup!(self, clock, resets);
+        self.resets.d.next = self.reset.val();
+        self.intake.reset.next = self.resets.q.val();
+        self.tlb.reset.next = self.resets.q.val();
+        self.walks.reset.next = self.resets.q.val();
+        self.walk_queue.reset.next = self.resets.q.val();
+        self.matcher.reset.next = self.resets.q.val();
+        self.replay.reset.next = self.resets.q.val();
+        self.issue.reset.next = self.resets.q.val();
+        self.order.reset.next = self.resets.q.val();
+        self.dram.reset.next = self.resets.q.val();
+        self.completion.reset.next = self.resets.q.val();
+        self.amo.reset.next = self.resets.q.val();
+        self.responses_0.reset.next = self.resets.q.val();
+        self.responses_1.reset.next = self.resets.q.val();
+        self.shootdown.reset.next = self.resets.q.val();
+        self.manage.reset.next = self.resets.q.val();
 
         // Requests in.
         self.intake.enable.next = self.manage.enable.val();
