@@ -103,15 +103,15 @@ impl Memory {
 
     /// The bytes from a line on, as many as lie in one frame; `None` while they are all zeros.
     #[inline]
-    pub fn run(&self, line: u64, len: usize) -> Option<&[u8]> {
-        self.bytes(self.wrap(line), len)
+    pub fn run<const BYTES: usize>(&self, line: u64) -> Option<&[u8; BYTES]> {
+        self.bytes(self.wrap(line), BYTES)?.first_chunk()
     }
 
-    /// The same, to be written. Heals no poison: for a DRAM without any.
+    /// Writes bytes from a line on, as many as lie in one frame. Heals no poison: for a DRAM without.
     #[inline]
-    pub fn run_mut(&mut self, line: u64, len: usize) -> &mut [u8] {
+    pub fn write_run<const BYTES: usize>(&mut self, line: u64, bytes: &[u8; BYTES]) {
         debug_assert!(!self.any_poisoned());
-        self.bytes_mut(self.wrap(line), len)
+        self.bytes_mut(self.wrap(line), BYTES).copy_from_slice(bytes);
     }
 
     /// A copy of a line's bytes, poisoned or not.

@@ -20,7 +20,7 @@ static ZEROS: [u8; PAGE_BYTES] = [0; PAGE_BYTES];
 impl Model {
     /// Executes the reads of the 64 lines of the 4 KiB at `va` and answers their bytes. `None`, and
     /// nothing was done, if any of them might not be answered [`Status::Ok`].
-    pub fn read_page(&mut self, pid: u16, va: u64) -> Option<&[u8]> {
+    pub fn read_page(&mut self, pid: u16, va: u64) -> Option<&[u8; PAGE_BYTES]> {
         let Entry { pte, .. } = self.entry_of_page(pid, va)?;
         if self.config.check_permissions && !pte.read {
             return None;
@@ -32,7 +32,7 @@ impl Model {
         }
         self.statistics.reads += LINES;
         let first = data_line(pte.frame, va);
-        Some(self.memory.run(first, PAGE_BYTES).unwrap_or(&ZEROS))
+        Some(self.memory.run(first).unwrap_or(&ZEROS))
     }
 
     /// Executes whole writes of the 64 lines of the 4 KiB at `va`. `false`, and nothing was done, if
@@ -54,7 +54,7 @@ impl Model {
         };
         self.count_page(Op::Write);
         self.statistics.writes += LINES;
-        self.memory.run_mut(first, PAGE_BYTES).copy_from_slice(bytes);
+        self.memory.write_run(first, bytes);
         true
     }
 

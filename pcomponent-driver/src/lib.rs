@@ -9,6 +9,7 @@
 //! | [`transport`] | the boundary between driver and component |
 //! | [`backend`] | implementations of it |
 //! | [`config`] | which cache, which policies |
+//! | [`profile`] | the timing of a device, for backends that take no time of their own |
 //!
 //! Between them stands a cache of the caller's choice: none, the virtual cache (64-byte lines) or
 //! ExCache (4 KiB pages in local DRAM).
@@ -21,6 +22,7 @@ mod direct;
 mod error;
 mod excache;
 mod link;
+pub mod profile;
 mod region;
 mod remote;
 mod slice;

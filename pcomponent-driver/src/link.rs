@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use slab::Slab;
 use splitmem_abi::geometry::LINE_BYTES;
 use splitmem_abi::mailbox::Command;
@@ -23,6 +23,7 @@ use splitmem_abi::regs::Counter;
 use splitmem_abi::request::Status;
 
 use crate::error::MemoryError;
+use crate::profile::delayed::wait_until;
 use crate::transport::{
     Completion, MailboxReply, Submission, Transport, TransportError, TransportInfo, Work,
     PAGE_BYTES,
@@ -125,6 +126,32 @@ impl Link {
         self.changed.notify_all();
     }
 
+    /// Reads a page if the transport has it without waiting; tells whether it did. `take` runs under
+    /// the link's lock, like an order's end. No order for the page may be in flight.
+    pub fn read_page_now(
+        &self,
+        pid: u16,
+        va: u64,
+        mut take: impl FnMut(&[u8; PAGE_BYTES]),
+    ) -> bool {
+        let mut state = self.state.lock();
+        if state.dead.is_some() {
+            return false;
+        }
+        match state.transport.read_page_now(pid, va, &mut take) {
+            Ok(done) => {
+                if done {
+                    self.changed(&state);
+                }
+                done
+            }
+            Err(error) => {
+                self.settle(&mut state, Some(error));
+                false
+            }
+        }
+    }
+
     /// Returns when the epoch is past `seen`; drives the transport meanwhile.
     pub fn advance(&self, seen: u64) {
         let mut state = self.state.lock();
@@ -132,8 +159,16 @@ impl Link {
             if state.ends.is_empty() {
                 // What is waited for is in another thread's hands, which ends with `touch`.
                 self.changed.wait(&mut state);
-            } else {
-                self.drive(&mut state, true);
+                continue;
+            }
+            self.drive(&mut state, false);
+            match state.transport.ready_at() {
+                // Others may submit meanwhile: what they want comes no later for our waiting.
+                Some(at) => MutexGuard::unlocked(&mut state, || {
+                    wait_until(at, || self.epoch() != seen);
+                }),
+                None if self.epoch() == seen => self.drive(&mut state, true),
+                None => {}
             }
         }
     }

@@ -267,7 +267,7 @@ impl Shared {
     /// A region's way around this, where there is one.
     pub fn window(&self, region: &Region) -> Option<Window> {
         match &self.layer {
-            Layer::ExCache(cache) => Some(cache.window(region)),
+            Layer::ExCache(cache) => cache.window(region),
             Layer::Direct | Layer::VCache(_) => None,
         }
     }

@@ -104,6 +104,16 @@ impl<T> std::fmt::Debug for RemoteSlice<T> {
 }
 
 impl<T: Pod> RemoteSlice<T> {
+    /// Whether an element lies in one aligned word. Every slice starts at a multiple of its element's
+    /// size: allocations start at a page, and parts are of elements, or of bytes.
+    const WITHIN_WORD: bool = matches!(size_of::<T>(), 1 | 2 | 4 | 8);
+
+    /// The byte of its word that an element at this byte of the region starts at.
+    #[inline(always)]
+    fn byte_of_word(at: usize) -> usize {
+        at % 8 / size_of::<T>() * size_of::<T>()
+    }
+
     pub(crate) fn new(memory: RemoteMemory, region: Region, len: usize) -> Self {
         let region = Arc::new(region);
         let window = memory.shared.window(&region);
@@ -133,10 +143,11 @@ impl<T: Pod> RemoteSlice<T> {
     #[inline]
     pub fn get(&self, index: usize) -> Result<T, MemoryError> {
         let at = self.start.wrapping_add(index.wrapping_mul(size_of::<T>()));
-        if index < self.len && at % 8 + size_of::<T>() <= 8 {
+        if Self::WITHIN_WORD && index < self.len {
             if let Some(word) = self.window.as_ref().and_then(|window| window.read_word(at)) {
                 let bytes = word.to_le_bytes();
-                return Ok(bytemuck::pod_read_unaligned(&bytes[at % 8..][..size_of::<T>()]));
+                let byte = Self::byte_of_word(at);
+                return Ok(bytemuck::pod_read_unaligned(&bytes[byte..][..size_of::<T>()]));
             }
         }
         self.get_slowly(index)
@@ -157,10 +168,11 @@ impl<T: Pod> RemoteSlice<T> {
     #[inline]
     pub fn set(&self, index: usize, value: T) -> Result<(), MemoryError> {
         let at = self.start.wrapping_add(index.wrapping_mul(size_of::<T>()));
-        if index < self.len && at % 8 + size_of::<T>() <= 8 {
+        if Self::WITHIN_WORD && index < self.len {
             let change = |word: u64| {
                 let mut bytes = word.to_le_bytes();
-                bytes[at % 8..][..size_of::<T>()].copy_from_slice(bytemuck::bytes_of(&value));
+                let byte = Self::byte_of_word(at);
+                bytes[byte..][..size_of::<T>()].copy_from_slice(bytemuck::bytes_of(&value));
                 u64::from_le_bytes(bytes)
             };
             if self.window.as_ref().is_some_and(|window| window.change_word(at, change)) {

@@ -127,6 +127,27 @@ pub trait Transport: Send {
     /// [`TransportError`].
     fn poll(&mut self, done: &mut Vec<Completion>, wait: bool) -> Result<usize, TransportError>;
 
+    /// Reads a page if the backend has it without waiting, as the golden model does: hands its bytes
+    /// to `take` and tells that it did. `false`: nothing was done, and a submission will tell what the
+    /// component has to say. Not to be called while a submission for the page is in flight.
+    ///
+    /// # Errors
+    /// [`TransportError`].
+    fn read_page_now(
+        &mut self,
+        _pid: u16,
+        _va: u64,
+        _take: &mut dyn FnMut(&[u8; PAGE_BYTES]),
+    ) -> Result<bool, TransportError> {
+        Ok(false)
+    }
+
+    /// When the next completion will be there, where the backend knows: [`Self::poll`] would wait
+    /// until then, and whoever shares the transport had better wait without it.
+    fn ready_at(&self) -> Option<std::time::Instant> {
+        None
+    }
+
     /// One command to the memory monitor, and its reply. Data requests in flight go on meanwhile.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pcomponent_driver::backend::model::{ModelConfig, ModelError, ModelTransport};
-use pcomponent_driver::config::{CacheConfig, ExCacheConfig, VCacheConfig};
+use pcomponent_driver::config::{Associativity, CacheConfig, ExCacheConfig, VCacheConfig};
 use pcomponent_driver::transport::{
     Completion, MailboxReply, Submission, Transport, TransportError, TransportInfo,
 };
@@ -275,4 +275,42 @@ fn memory_and_slices_go_between_threads() {
     shared::<RemoteSlice<u64>>();
     fn sent<T: Send>() {}
     sent::<ModelTransport>();
+}
+
+/// The golden model gives pages without being asked by submissions: several threads that miss on the
+/// same pages, with write-backs of others in flight.
+#[test]
+fn threads_that_miss_on_the_same_pages_see_each_others_writes() {
+    for eviction in ["write-protect", "set-list", "victim"] {
+        println!("{eviction}");
+        let cache = ExCacheConfig::with_bytes(16 * 4096)
+            .associativity(Associativity::Ways(8))
+            .eviction(eviction.parse().unwrap());
+        let component = ModelTransport::new(HwConfig::SMALL).unwrap();
+        let memory = RemoteMemory::connect(component, 1, cache).unwrap();
+        let words = memory.alloc::<u64>(64 * 512).unwrap();
+        const THREADS: usize = 3;
+        std::thread::scope(|scope| {
+            for thread in 0..THREADS {
+                let words = &words;
+                scope.spawn(move || {
+                    let mut rng = SmallRng::seed_from_u64(thread as u64);
+                    let mut counts = [0u64; 64];
+                    for _ in 0..4000 {
+                        let page = rng.random_range(0..64usize);
+                        let at = 512 * page + thread;
+                        assert_eq!(words.get(at).unwrap(), counts[page], "page {page}");
+                        counts[page] += 1;
+                        words.set(at, counts[page]).unwrap();
+                    }
+                    counts.iter().sum::<u64>()
+                });
+            }
+        });
+        let total: u64 = words.iter().map(|word| word.unwrap()).sum();
+        assert_eq!(total, 4000 * THREADS as u64);
+        memory.flush().unwrap();
+        words.evict().unwrap();
+        assert_eq!(words.iter().map(|word| word.unwrap()).sum::<u64>(), total);
+    }
 }

@@ -20,6 +20,7 @@ use super::mailbox;
 use super::tags::port_of;
 use crate::transport::{
     Completion, MailboxReply, Submission, Transport, TransportError, TransportInfo, Work,
+    PAGE_BYTES,
 };
 
 /// Completions that wait to be collected before no more work is taken.
@@ -204,6 +205,18 @@ impl Transport for ModelTransport {
         let count = self.done.len();
         done.extend(self.done.drain(..));
         Ok(count)
+    }
+
+    fn read_page_now(
+        &mut self,
+        pid: u16,
+        va: u64,
+        take: &mut dyn FnMut(&[u8; PAGE_BYTES]),
+    ) -> Result<bool, TransportError> {
+        self.component.with_dependent_mut(|_, monitor| {
+            let page = accepting(monitor)?.read_page(pid, va);
+            Ok(page.map(take).is_some())
+        })
     }
 
     fn mailbox(&mut self, command: &Command) -> Result<MailboxReply, TransportError> {

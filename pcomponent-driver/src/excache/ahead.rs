@@ -8,6 +8,7 @@ use super::set::{flag, Set};
 use super::stats::one;
 use super::victim::Lookup;
 use super::{ExCache, Place};
+use crate::config::Prefetch;
 use crate::link::Order;
 use crate::region::PageRef;
 
@@ -41,14 +42,11 @@ impl ExCache {
     }
 
     fn prefetch(self: &Arc<Self>, page: &PageRef, prefetched: bool, orders: &mut Vec<Order>) {
+        if self.config.prefetch == Prefetch::None {
+            return;
+        }
         let index = page.index as usize;
-        let plan = {
-            let mut predictor = page.region.predictor.lock();
-            if predictor.is_idle() {
-                return;
-            }
-            predictor.record(index, prefetched)
-        };
+        let plan = page.region.predictor.lock().record(index, prefetched);
         for next in plan.pages(index, page.region.pages) {
             if self.fetch_ahead(page, next, PREFETCHED, orders) {
                 one(&self.stats.events.prefetch_issued);

@@ -16,6 +16,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::frames::WORDS;
+
 /// An [`AtomicU64`] that holds an [`Entry`].
 pub(crate) type Cell = AtomicU64;
 
@@ -48,8 +50,12 @@ pub(crate) const PREFETCHED: u64 = 1 << 6;
 pub(crate) const BACKED: u64 = 1 << 7;
 const FLAGS: u64 = 0xff;
 
-const FRAME_SHIFT: u32 = 8;
+/// Where the frame's number stands: at the weight of the words in a frame, so that the field as it
+/// stands is the number of the frame's first word.
+const FRAME_SHIFT: u32 = WORDS.trailing_zeros();
 const FRAME_BITS: u32 = 24;
+const FRAME_MASK: u64 = ((1 << FRAME_BITS) - 1) << FRAME_SHIFT;
+const _: () = assert!(FLAGS < 1 << FRAME_SHIFT && WORDS.is_power_of_two());
 const VERSION_ONE: u64 = 1 << (FRAME_SHIFT + FRAME_BITS);
 
 impl Entry {
@@ -70,7 +76,13 @@ impl Entry {
 
     #[inline(always)]
     pub fn frame(self) -> usize {
-        (self.0 >> FRAME_SHIFT) as usize & ((1 << FRAME_BITS) - 1)
+        self.first_word() / WORDS
+    }
+
+    /// Number of the frame's first word, of the words of all frames.
+    #[inline(always)]
+    pub fn first_word(self) -> usize {
+        (self.0 & FRAME_MASK) as usize
     }
 
     /// Whether a read may go ahead without further ado.
@@ -171,10 +183,10 @@ mod tests {
         assert!(!locked.reads_at_once() && !locked.writes_at_once());
         let written = locked.next_written();
         assert!(written.reads_at_once() && written.has(DIRTY) && written.frame() == 0xff_fffe);
-        assert_ne!(written.0 >> 32, used.0 >> 32);
+        assert_eq!(written.0.wrapping_sub(used.0) / VERSION_ONE, 1);
         assert_eq!(written.next_unmapped().state(), ABSENT);
         assert_eq!(used.next_unmapped().state(), FRESH);
         let last = Entry(u64::MAX).next_written();
-        assert_eq!((last.0 >> 32, last.frame()), (0, 0xff_ffff));
+        assert_eq!((last.0 / VERSION_ONE, last.frame()), (0, 0xff_ffff));
     }
 }

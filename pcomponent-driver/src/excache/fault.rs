@@ -45,7 +45,8 @@ type Demand = Mutex<Option<Result<(), MemoryError>>>;
 /// What a fault found under the lock of the set.
 enum Step {
     Done(Faulted),
-    Fetching(Place, Arc<Demand>),
+    /// This slot waits for the page.
+    Fetch(Place),
     Wait,
 }
 
@@ -84,8 +85,10 @@ impl ExCache {
                 _ => {
                     let mut orders = Vec::new();
                     let step = self.fill(page, need, &mut attempt, &mut orders);
-                    if let Ok(Step::Fetching(..)) = &step {
-                        self.fetch_beyond(page, ahead, &mut orders);
+                    if let Ok(Step::Fetch(place)) = step {
+                        let fetched = self.fetch_demanded(page, place, ahead, orders);
+                        self.stats.waited(started.elapsed());
+                        return fetched.map(|()| Faulted::Held(place));
                     }
                     self.link.submit(orders);
                     match step? {
@@ -94,17 +97,39 @@ impl ExCache {
                             self.stats.waited(started.elapsed());
                             return Ok(faulted);
                         }
-                        Step::Wait => self.link.advance(seen),
-                        Step::Fetching(place, demand) => {
-                            self.link.wait_until(|| demand.lock().is_some());
-                            self.stats.waited(started.elapsed());
-                            demand.lock().take().unwrap_or(Ok(()))?;
-                            return Ok(Faulted::Held(place));
-                        }
+                        Step::Wait | Step::Fetch(_) => self.link.advance(seen),
                     }
                 }
             }
         }
+    }
+
+    /// Fetches the page that an access waits for into its slot, and what comes next; and lets go of
+    /// the write-backs that its frame took.
+    fn fetch_demanded(
+        self: &Arc<Self>,
+        page: &PageRef,
+        place: Place,
+        ahead: usize,
+        mut orders: Vec<Order>,
+    ) -> Result<(), MemoryError> {
+        let here = self.link.read_page_now(page.pid(), page.va(), |data| {
+            self.frames.fill(self.frame_of(place), data, 0);
+            self.filled(page, place);
+        });
+        if here {
+            self.fetch_beyond(page, ahead, &mut orders);
+            self.link.submit(orders);
+            return Ok(());
+        }
+        let demand = Arc::new(Demand::new(None));
+        // The fetch goes before the write-backs.
+        orders.insert(0, self.fetch(page, place, Some(Arc::clone(&demand))));
+        self.fetch_beyond(page, ahead, &mut orders);
+        self.link.submit(orders);
+        self.link.wait_until(|| demand.lock().is_some());
+        let fetched = demand.lock().take();
+        fetched.unwrap_or(Ok(()))
     }
 
     /// Waits for a page that another access, or a prefetch, has under way.
@@ -181,13 +206,10 @@ impl ExCache {
                 Step::Done(Faulted::Held(place))
             }
             _ => {
-                let demand = Arc::new(Demand::new(None));
                 set.occupy(way, page, flag::FILLING | flag::HELD);
                 entry.next(BUSY | (entry.0 & BACKED), frame).store(cell);
-                // The fetch goes before the write-backs that a frame took.
-                orders.insert(0, self.fetch(page, place, Some(Arc::clone(&demand))));
                 one(&events.fetches);
-                Step::Fetching(place, demand)
+                Step::Fetch(place)
             }
         };
         // A page that left the victim cache meanwhile is looked up again, and counted then.
@@ -278,7 +300,7 @@ impl ExCache {
         let filled = page.clone();
         let end = Box::new(move |outcome: Outcome| {
             let cycles = outcome.as_ref().ok().and_then(|completion| completion.cycles);
-            let result = cache.filled(&filled, place, content(&filled, outcome));
+            let result = cache.fetched(&filled, place, content(&filled, outcome));
             if let Some(demand) = demand {
                 cache.stats.miss_took(cycles);
                 *demand.lock() = Some(result);
@@ -288,35 +310,39 @@ impl ExCache {
     }
 
     /// A fetch has ended. Runs under the link's lock.
-    fn filled(
+    fn fetched(
         &self,
         page: &PageRef,
         place: Place,
         content: Result<Completion, MemoryError>,
     ) -> Result<(), MemoryError> {
-        let cell = page.cell();
-        let frame = self.frame_of(place);
         let result = content.and_then(|completion| {
             let data: &Page = completion.data.as_slice().try_into().map_err(|_| {
                 let message = format!("a page of {} bytes", completion.data.len());
                 MemoryError::from(Arc::new(TransportError::Protocol(message)))
             })?;
-            self.frames.fill(frame, data, 0);
+            self.frames.fill(self.frame_of(place), data, 0);
             Ok(())
         });
-        let mut set = self.sets[place.set].lock();
-        if result.is_err() {
+        if result.is_ok() {
+            self.filled(page, place);
+        } else {
+            let mut set = self.sets[place.set].lock();
             set.vacate(place.way);
-            Entry::load(cell).next_unmapped().store(cell);
-            return result;
+            Entry::load(page.cell()).next_unmapped().store(page.cell());
         }
+        result
+    }
+
+    /// The page is in its frame: lets everybody have it. Runs under the link's lock.
+    fn filled(&self, page: &PageRef, place: Place) {
+        let mut set = self.sets[place.set].lock();
         set.lower(place.way, flag::FILLING);
-        let flags = resident(&page.region);
-        settle_busy(cell, |entry| {
+        let (flags, frame) = (resident(&page.region), self.frame_of(place));
+        settle_busy(page.cell(), |entry| {
             let used = if entry.has(PREFETCHED) { PREFETCHED } else { REFERENCED };
             entry.next(flags | used | (entry.0 & BACKED), frame)
         });
-        result
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::atomic::{fence, AtomicU64, Ordering};
 use splitmem_abi::geometry::LINE_SHIFT;
 
 use super::entry::{Cell, Entry, LOCKED};
-use super::pool::Pool;
+use super::pool::{load_page, store_page, FrameWords, Pool};
 use crate::transport::PAGE_BYTES;
 
 /// Words of a frame.
@@ -37,15 +37,13 @@ impl Frames {
     }
 
     #[inline(always)]
-    fn frame(&self, frame: usize) -> &[AtomicU64] {
-        &self.words[frame * WORDS..][..WORDS]
+    fn frame(&self, frame: usize) -> &FrameWords {
+        self.words.frame(frame)
     }
 
-    /// One aligned word of a page: `None` if the page changed under the reader.
-    #[inline(always)]
-    pub fn read_word(&self, cell: &Cell, entry: Entry, word: usize) -> Option<u64> {
-        let value = self.words[entry.frame() * WORDS + word % WORDS].load(Ordering::Relaxed);
-        unchanged(cell, entry).then_some(value)
+    /// The words of all frames.
+    pub fn pool(&self) -> &Pool {
+        &self.words
     }
 
     /// Bytes of a page from `offset` on: `false`, and `out` of no use, if the page changed under the
@@ -60,10 +58,9 @@ impl Frames {
     #[inline(always)]
     pub fn change_word(&self, locked: Entry, word: usize, change: impl FnOnce(u64) -> u64) {
         fence(Ordering::Release);
-        let frame = locked.frame();
-        let place = &self.words[frame * WORDS + word % WORDS];
+        let place = &self.words[locked.first_word() | (word % WORDS)];
         place.store(change(place.load(Ordering::Relaxed)), Ordering::Relaxed);
-        self.mark_dirty(frame, 1 << ((word % WORDS * 8) >> LINE_SHIFT));
+        self.mark_dirty(locked.frame(), 1 << ((word % WORDS * 8) >> LINE_SHIFT));
     }
 
     /// Writes bytes of a page whose word holds `locked`, set by this thread.
@@ -90,7 +87,7 @@ impl Frames {
     pub fn fill(&self, frame: usize, page: &Page, dirty: u64) {
         // A reader of the frame's former page who sees a word of this sees that the page has left.
         fence(Ordering::Release);
-        copy_in(self.frame(frame), 0, page);
+        store_page(self.frame(frame), page);
         self.set_dirty(frame, dirty);
     }
 
@@ -106,7 +103,7 @@ impl Frames {
     /// The content of a frame that cannot change: its page is unmapped, locked or protected.
     pub fn snapshot(&self, frame: usize) -> Box<Page> {
         let mut page: Box<Page> = bytemuck::zeroed_box();
-        copy_out(self.frame(frame), 0, &mut page[..]);
+        load_page(self.frame(frame), &mut page);
         page
     }
 
@@ -120,6 +117,13 @@ impl Frames {
             dirty.store(lines, Ordering::Relaxed);
         }
     }
+}
+
+/// One aligned word of a page: `None` if the page changed under the reader.
+#[inline(always)]
+pub(crate) fn read_word(words: &Pool, cell: &Cell, entry: Entry, word: usize) -> Option<u64> {
+    let value = words.get(entry.first_word() | (word % WORDS))?.load(Ordering::Relaxed);
+    unchanged(cell, entry).then_some(value)
 }
 
 /// Whether the page's word is as it was when the reader began.
@@ -225,9 +229,9 @@ mod tests {
         let frames = Frames::new(1, false).unwrap();
         let entry = Entry(0).next(super::super::entry::RESIDENT, 0);
         let cell = Cell::new(entry.0);
-        assert_eq!(frames.read_word(&cell, entry, 3), Some(0));
+        assert_eq!(read_word(frames.pool(), &cell, entry, 3), Some(0));
         entry.next_written().store(&cell);
-        assert_eq!(frames.read_word(&cell, entry, 3), None);
+        assert_eq!(read_word(frames.pool(), &cell, entry, 3), None);
         assert!(!frames.read(&cell, entry, 0, &mut [0; 8]));
     }
 }

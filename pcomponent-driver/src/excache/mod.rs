@@ -140,13 +140,15 @@ impl ExCache {
         Place { set: frame / self.shape.ways, way: (frame % self.shape.ways) as u32 }
     }
 
-    /// A way to hit the pages of a region without asking here.
-    pub fn window(&self, region: &Region) -> Window {
-        Window {
+    /// A way to hit the pages of a region without asking here. There is none where a time series is
+    /// taken: it is the way here that looks whether the next point is due.
+    pub fn window(&self, region: &Region) -> Option<Window> {
+        (!self.stats.samples()).then(|| Window {
             cells: Arc::clone(&region.cells),
+            words: self.frames.pool().clone(),
             frames: Arc::clone(&self.frames),
             stats: Arc::clone(&self.stats),
-        }
+        })
     }
 
     /// Reads bytes of one page. The access will go on with the next `ahead` pages.

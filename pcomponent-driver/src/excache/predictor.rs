@@ -40,11 +40,6 @@ impl Predictor {
         Self { policy, last: None, steps: [0; HISTORY], recorded: 0, useful: 0, window: 0 }
     }
 
-    /// Whether it ever plans anything.
-    pub fn is_idle(&self) -> bool {
-        self.policy == Prefetch::None
-    }
-
     /// Records a miss of `page`, or the first use of it after it was prefetched, and plans.
     pub fn record(&mut self, page: usize, prefetched: bool) -> Plan {
         if let Some(last) = self.last {

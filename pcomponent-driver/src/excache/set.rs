@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use super::entry::{change_resident, REFERENCED};
+use super::entry::{change_resident, Entry, REFERENCED};
 use crate::config::Replacement;
 use crate::error::MemoryError;
 use crate::region::{PageRef, Region};
@@ -200,10 +200,10 @@ impl Set {
             let next = *next;
             if let (true, Some(region)) = (self.idle(way), region) {
                 let cell = &region.cells[*index as usize];
-                let (before, _) = change_resident(cell, |entry| entry.without(REFERENCED));
-                if !before.has(REFERENCED) {
+                if !Entry::load(cell).has(REFERENCED) {
                     return Some(way);
                 }
+                change_resident(cell, |entry| entry.without(REFERENCED));
                 self.remove(way);
                 self.append(way);
                 // The only one goes behind itself.
@@ -246,7 +246,7 @@ impl Set {
 
 #[cfg(test)]
 mod tests {
-    use super::super::entry::{Entry, RESIDENT};
+    use super::super::entry::RESIDENT;
     use super::*;
     use splitmem_abi::mailbox::Permission;
 

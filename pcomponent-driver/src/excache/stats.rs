@@ -17,8 +17,11 @@ const COMMON: usize = 0;
 /// Which shards have a thread, from the second on.
 static TAKEN: Mutex<[bool; SHARDS]> = Mutex::new([false; SHARDS]);
 
+/// Bytes of a [`Shard`].
+const SHARD_BYTES: usize = size_of::<Shard>();
+
 thread_local! {
-    /// This thread's shard, or [`COMMON`].
+    /// This thread's shard, or [`COMMON`], in bytes from the first: so a hit need not multiply.
     static SHARD: Cell<usize> = const { Cell::new(COMMON) };
     static OWNER: Owner = Owner::new();
 }
@@ -46,9 +49,9 @@ impl Drop for Owner {
 /// One thread's accesses, on a cache line of their own.
 #[derive(Default)]
 #[repr(align(64))]
-struct Shard {
-    reads: AtomicU64,
-    writes: AtomicU64,
+pub(crate) struct Shard {
+    pub reads: AtomicU64,
+    pub writes: AtomicU64,
 }
 
 macro_rules! events {
@@ -222,28 +225,41 @@ impl Stats {
         self.count(|shard| &shard.writes);
     }
 
+    /// Whether a time series is taken.
+    pub fn samples(&self) -> bool {
+        self.sample_mask != u64::MAX
+    }
+
+    /// Counts an access that took the short way; only where no time series is taken.
     #[inline(always)]
-    fn count(&self, counter: impl Fn(&Shard) -> &AtomicU64) {
+    pub fn count_hit(&self, counter: impl Fn(&Shard) -> &AtomicU64) {
         let shard = SHARD.get();
-        let count = if shard == COMMON {
-            self.count_without_shard(counter)
+        if shard == COMMON {
+            self.count_without_shard(counter);
         } else {
             // Nobody else writes this word: no need for an atomic addition.
-            let counter = counter(&self.shards[shard % SHARDS]);
-            let count = counter.load(Ordering::Relaxed) + 1;
-            counter.store(count, Ordering::Relaxed);
-            count
-        };
-        if count & self.sample_mask == 0 {
-            self.sample();
+            let counter = counter(&self.shards[shard / SHARD_BYTES % SHARDS]);
+            counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        }
+    }
+
+    #[inline(always)]
+    fn count(&self, counter: impl Fn(&Shard) -> &AtomicU64) {
+        self.count_hit(&counter);
+        if self.samples() {
+            let shard = SHARD.get() / SHARD_BYTES % SHARDS;
+            let count = counter(&self.shards[shard]).load(Ordering::Relaxed);
+            if count > 0 && count & self.sample_mask == 0 {
+                self.sample();
+            }
         }
     }
 
     #[cold]
-    fn count_without_shard(&self, counter: impl Fn(&Shard) -> &AtomicU64) -> u64 {
+    fn count_without_shard(&self, counter: impl Fn(&Shard) -> &AtomicU64) {
         // Next time this thread may have one. If it is ending, there is none to be had.
-        let _ = OWNER.try_with(|owner| SHARD.set(owner.0));
-        counter(&self.shards[COMMON]).fetch_add(1, Ordering::Relaxed) + 1
+        let _ = OWNER.try_with(|owner| SHARD.set(owner.0 * SHARD_BYTES));
+        counter(&self.shards[COMMON]).fetch_add(1, Ordering::Relaxed);
     }
 
     #[cold]

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::entry::{Cell, Entry, LOCKED};
-use super::frames::Frames;
+use super::frames::{read_word, Frames};
+use super::pool::Pool;
 use super::stats::Stats;
 use crate::transport::PAGE_BYTES;
 
@@ -12,6 +13,7 @@ use crate::transport::PAGE_BYTES;
 #[derive(Clone)]
 pub(crate) struct Window {
     pub cells: Arc<[Cell]>,
+    pub words: Pool,
     pub frames: Arc<Frames>,
     pub stats: Arc<Stats>,
 }
@@ -25,8 +27,8 @@ impl Window {
         if !entry.reads_at_once() {
             return None;
         }
-        let value = self.frames.read_word(cell, entry, at % PAGE_BYTES / 8)?;
-        self.stats.count_read();
+        let value = read_word(&self.words, cell, entry, at % PAGE_BYTES / 8)?;
+        self.stats.count_hit(|shard| &shard.reads);
         Some(value)
     }
 
@@ -41,7 +43,7 @@ impl Window {
         }
         self.frames.change_word(locked, at % PAGE_BYTES / 8, change);
         entry.next_written().store(cell);
-        self.stats.count_write();
+        self.stats.count_hit(|shard| &shard.writes);
         true
     }
 }
