@@ -5,6 +5,7 @@ For each *.sv here, all of these must come out:
   base       no promise or invariant fails in the first steps after the reset
   induction  if they hold for k steps, they hold in the next one
   reach      every REACH statement comes true, so the promises are not empty
+  paths      no way from an input to an output within a cycle, but for those it names
   mutants    each scripted edit of the Verilog makes the promise it names fail, after a reset, with
              the invariants taken away: the promise itself is what catches it
 
@@ -69,7 +70,7 @@ class Proof:
     def __init__(self, path):
         self.name, self.path = path.stem, path
         self.config, self.k, self.reach_steps, self.cut = "proof", 1, 10, []
-        self.mutants, self.shorter = [], []
+        self.mutants, self.shorter, self.paths = [], [], None
         text = path.read_text()
         for line in text.splitlines():
             if not line.startswith("//"):
@@ -82,6 +83,8 @@ class Proof:
         self.promises, self.reached = kinds["PROVE"], kinds["REACH"]
         if not self.promises or not self.reached:
             raise Failure(f"{path.name}: no PROVE, or no REACH")
+        if self.paths:
+            self.promises.insert(0, self.paths)
         for promise in self.promises:
             if not any(m.promise == promise for m in self.mutants):
                 raise Failure(f"{path.name}: no mutant breaks {promise}")
@@ -97,6 +100,9 @@ class Proof:
         value = value.strip()
         if key in ("block", "config"):
             setattr(self, key, value)
+        elif key == "paths":
+            name, outputs, inputs = re.fullmatch(r"(\w+), (.+) from (.+)", value).groups()
+            self.paths, self.path_outputs, self.path_inputs = name, outputs.split(), inputs.split()
         elif key == "cut":
             self.cut += value.split()
         elif key == "k":
@@ -138,7 +144,7 @@ def build(proof, verilog, folder, only=None, short=False):
     (folder / "design.v").write_text(verilog)
     for source in (*HERE.glob("*.svh"), proof.path):
         shutil.copy(source, folder)
-    cut = " ".join(f"--blackboxed-module '{module}'" for module in proof.cut)
+    cut = " ".join(f"--blackboxed-module {module}" for module in proof.cut)
     drop = f"select -set kept proof/{only} proof/r:FLAVOR=assume; delete proof/t:$check @kept %d\n"
     (folder / "build.ys").write_text(
         f"read_slang -j 1 -Wno-unconnected-port {'-D SHORT' if short else ''} {cut} --top proof "
@@ -164,6 +170,33 @@ def build(proof, verilog, folder, only=None, short=False):
         raise Failure(f"{proof.name}: Yosys says\n{text}")
 
 
+def paths(proof, verilog, folder):
+    """The ways from input to output within a cycle that the proof does not allow, as `in -> out`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "design.v").write_text(verilog)
+    stop = "$dff,$dffe,$sdff,$sdffe,$sdffce,$adff,$adffe,$aldff,$aldffe,$dffsr,$dffsre"
+    outputs, inputs = (" ".join([f"{kind}:{name}" for name in names] + ["%u"] * (len(names) - 1))
+                       for kind, names in (("o", proof.path_outputs), ("i", proof.path_inputs)))
+    (folder / "paths.ys").write_text(
+        f"read_slang -j 1 -Wno-unconnected-port --top {proof.block} design.v\n"
+        "opt_clean\n"
+        f"select -set some {outputs}\n"
+        f"select -set allowed {inputs}\n"
+        f"tee -q -o all.txt select -list o:* @some %d %ci*:-{stop} i:* %i\n"
+        f"tee -q -o some.txt select -list @some %ci*:-{stop} i:* %i @allowed %d\n"
+        f"tee -q -o allowed.txt select -list @some %ci*:-{stop} @allowed %i\n")
+    code, text = run([YOSYS, "-Q", "-q", "-s", "paths.ys"], folder, "paths.log")
+    if code != 0:
+        raise Failure(f"{proof.name}: Yosys says\n{text}")
+    found = {name: [line.split("/")[-1] for line in (folder / f"{name}.txt").read_text().split()]
+             for name in ("all", "some", "allowed")}
+    # If not even the ways that there are were found, this would prove nothing.
+    if set(found["allowed"]) != set(proof.path_inputs):
+        raise Failure(f"{proof.name}: paths: only from {found['allowed']}")
+    return ([f"{name} -> an output" for name in found["all"]]
+            + [f"{name} -> {proof.path_outputs[0]}" for name in found["some"]])
+
+
 def smtbmc(folder, log, *options):
     code, text = run([SMTBMC, *SOLVER, *options, "model.smt2"], folder, log)
     return code, text
@@ -178,7 +211,7 @@ def check_proof(proof, verilog, folder):
     build(proof, verilog, folder)
     # The induction speaks of steps after the reset, so the base has one step more.
     (folder / "started.smtc").write_text("always\nassume [started]\n")
-    complaints = []
+    complaints = [f"paths: {way}" for way in paths(proof, verilog, folder)] if proof.paths else []
     code, text = smtbmc(folder, "base.log", "--presat", "-t", str(proof.k + 2), "--dump-vcd", "base.vcd")
     if code != 0:
         complaints.append(f"base: {' '.join(failed_asserts(text)) or text[-300:]}")
@@ -197,12 +230,15 @@ def check_proof(proof, verilog, folder):
 
 
 def check_mutant(proof, mutant, verilog, folder):
-    """The step in which the promise fails, or None."""
+    """How the promise fails, or None."""
     mutated = mutant.apply(proof.shorten(verilog))
+    if mutant.promise == proof.paths:
+        ways = paths(proof, mutated, folder)
+        return f"has a path {ways[0]}" if ways else None
     build(proof, mutated, folder, only=mutant.promise, short=bool(proof.shorter))
     _, text = smtbmc(folder, "mutant.log", "-t", str(proof.reach_steps))
     steps = re.findall(r"Checking assertions in step (\d+)", text)
-    return int(steps[-1]) if failed_asserts(text) == [mutant.promise] else None
+    return f"fails in step {steps[-1]}" if failed_asserts(text) == [mutant.promise] else None
 
 
 def emit(config, work):
@@ -225,14 +261,13 @@ def report(proof, seconds, complaints, mutants):
         print(ROW(promise, block, proof.config, proof.k, seconds,
                   "PROVED" if not complaints else "NOT PROVED"))
         seconds = '"'
-        for mutant, step, mutant_seconds in mutants:
+        for mutant, how, mutant_seconds in mutants:
             if mutant.promise == promise:
-                print(f"    if {mutant.what:<62} {mutant_seconds:>7}  "
-                      + (f"fails in step {step}" if step is not None else "NOT CAUGHT"))
+                print(f"    if {mutant.what:<62} {mutant_seconds:>7}  {how or 'NOT CAUGHT'}")
     for complaint in complaints:
         print(f"    {complaint}   (logs: {proof.folder})")
     sys.stdout.flush()
-    return len(complaints) + sum(step is None for _, step, _ in mutants)
+    return len(complaints) + sum(how is None for _, how, _ in mutants)
 
 
 def main():
