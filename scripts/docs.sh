@@ -6,6 +6,8 @@ tools=${SPLITMEM_TOOLS:-.tools}
 
 # The register reference is printed from the one definition of the registers.
 cargo run --quiet --release ${CI:+--locked} -p splitmem -- abi docs -o docs/src/reference/registers.md
+# And the table of mutants from the proofs.
+"$tools/venv/bin/python" hdl/formal/prove.py --mutants docs/src/reference/mutants.md
 "$tools/bin/mdbook" build docs
 "$tools/venv/bin/python" scripts/linkcheck.py site README.md
 

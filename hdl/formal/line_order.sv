@@ -21,6 +21,10 @@
 //   in: top$order
 //   replace: woken$push = |
 //   with: woken$push = ~pass && |
+// mutant: conflict_only_ends, a held line counts only while nothing is accepted
+//   in: top$order
+//   replace: conflict = hit
+//   with: conflict = hit && ~accept
 `include "common.svh"
 
 module proof (
@@ -89,6 +93,16 @@ module proof (
     `PROVE(each_goes_as_it_passed, !(look_slot == one && passed[one] && !passing[one])
         || {look_write, look_line} == passed_as[one])
     `PROVE(none_is_forgotten, wake_valid == (woken != 0) && (!wake_valid || woken[wake_slot[1:0]]))
+
+    // While a request stands in the issue stage, a conflict only ends (what issue.sv assumes).
+    reg stood = 0, had_conflict;
+    reg [33:0] was_line;
+    always @(posedge clock) begin
+        stood <= started && !pass;
+        had_conflict <= conflict;
+        was_line <= line;
+    end
+    `PROVE(conflict_only_ends, !(stood && conflict && line == was_line) || had_conflict)
 
     `REACH(three_in_a_row, ahead[0][1] && ahead[1][2] && ahead[0][2])
     `REACH(woken_in_turn, at_dram[1] && ahead[1][2] && u.woken.read_at$q == 1)

@@ -270,17 +270,38 @@ def report(proof, seconds, complaints, mutants):
     return len(complaints) + sum(how is None for _, how, _ in mutants)
 
 
+def document(proofs):
+    """The table of mutants for the book, in Markdown."""
+    def code(text):
+        return "`" + text.replace("|", "\\|") + "`" if text else "nothing"
+
+    lines = ["# Mutants", "",
+             "What each [promise](proofs.md) must catch: edits of the emitted Verilog. Printed from "
+             "`hdl/formal/` when the book is built.", "",
+             "| proof | promise | the mutant | edit |", "| --- | --- | --- | --- |"]
+    for proof in proofs:
+        for promise in proof.promises:
+            lines += [f"| `{proof.name}` | {promise.replace('_', ' ')} | {m.what} | {code(m.old)} becomes "
+                      f"{code(m.new)} |" for m in proof.mutants if m.promise == promise]
+    return "\n".join(lines) + "\n"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="solvers at a time")
     parser.add_argument("--only", default="", metavar="TEXT", help="proofs whose name contains this")
     parser.add_argument("--work", type=pathlib.Path, default=ROOT / "target" / "prove",
                         metavar="DIR", help="models, logs and counterexamples go there")
+    parser.add_argument("--mutants", type=pathlib.Path, metavar="FILE",
+                        help="prove nothing: write the table of mutants for the book")
     args = parser.parse_args()
 
     proofs = [Proof(p) for p in sorted(HERE.glob("*.sv")) if args.only in p.stem]
     if not proofs:
         raise Failure(f"no proof is called *{args.only}*")
+    if args.mutants:
+        args.mutants.write_text(document(proofs))
+        return 0
     if not (YOSYS.exists() and SMTBMC.exists() and (TOOLS / "z3").exists()):
         raise Failure(f"no Yosys or no Z3 in {TOOLS}: run 'make prove', which installs them")
     started = time.monotonic()

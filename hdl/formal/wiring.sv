@@ -200,8 +200,9 @@ module proof (
         && (!u.tlb$any_key_0 || u.shootdown$invalidate)
         && {u.dispatch$hit, u.dispatch$frame, u.dispatch$read, u.dispatch$write}
         == {u.tlb$hit_3, u.tlb$frame_3, u.tlb$read_3, u.tlb$write_3}
-        && {u.tlb$fill, u.tlb$fill_pid, u.tlb$fill_key, u.tlb$fill_frame}
-        == {u.replay$fill, u.replay$fill_pid, u.replay$fill_key, u.replay$fill_frame})
+        && {u.tlb$fill, u.tlb$fill_pid, u.tlb$fill_key, u.tlb$fill_frame, u.tlb$fill_read, u.tlb$fill_write}
+        == {u.replay$fill, u.replay$fill_pid, u.replay$fill_key, u.replay$fill_frame, u.replay$fill_read,
+            u.replay$fill_write})
 
     `REACH(everything_at_once, p0_resp_valid && dram_cmd_valid && retire_valid && m_done && p1_req_ready)
 endmodule
