@@ -9,6 +9,7 @@ mod macros;
 
 pub mod access;
 pub mod amo;
+pub mod beats;
 pub mod boundary;
 pub mod bucket;
 pub mod bucket_lookup;

@@ -63,7 +63,7 @@ impl Logic for Recency {
         self.ram.clock.next = self.clock.val();
         self.ram.read_address.next = self.read_set.val();
 
-        // The last unused way up to the turn's, else the last unused of all.
+        // The turn's way if it is unused, else the last unused one.
         self.pick.next = self.turn.q.val();
         for i in 0..self._ways {
             if !((self.used_2.q.val()) & (self.way_bit[i].val())).any() {
@@ -72,7 +72,7 @@ impl Logic for Recency {
         }
         for i in 0..self._ways {
             if !((self.used_2.q.val()) & (self.way_bit[i].val())).any()
-                && (self.way_index[i].val() <= self.turn.q.val())
+                && (self.way_index[i].val() == self.turn.q.val())
             {
                 self.pick.next = self.way_index[i].val();
             }

@@ -8,6 +8,7 @@
 //! ```
 
 use crate::amo::Amo;
+use crate::beats::Beats;
 use crate::bucket::{BucketAddress, BucketMatch};
 use crate::completion::Completion;
 use crate::dispatch::Dispatch;
@@ -63,12 +64,15 @@ pub struct Component {
     pub dram_cmd_write: Signal<Out, Bit>,
     pub dram_cmd_tag: Signal<Out, Bits<10>>,
     pub dram_cmd_line: Signal<Out, Bits<34>>,
+    /// Data and mask of a beat, in their low bits; see [`Beats`].
     pub dram_cmd_mask: Signal<Out, Bits<64>>,
     pub dram_cmd_data: Signal<Out, Bits<512>>,
+    pub dram_cmd_last: Signal<Out, Bit>,
     pub dram_resp_valid: Signal<In, Bit>,
     pub dram_resp_ready: Signal<Out, Bit>,
     pub dram_resp_tag: Signal<In, Bits<10>>,
     pub dram_resp_data: Signal<In, Bits<512>>,
+    pub dram_resp_last: Signal<In, Bit>,
     pub dram_resp_poison: Signal<In, Bit>,
 
     pub m_valid: Signal<In, Bit>,
@@ -106,6 +110,7 @@ pub struct Component {
     issue: Issue,
     order: LineOrder,
     dram: DramPort,
+    beats: Beats,
     completion: Completion,
     amo: Amo,
     responses_0: ResponseFifo,
@@ -129,6 +134,7 @@ impl Component {
             issue: Issue::new(config),
             order: LineOrder::new(config),
             dram: DramPort::new(),
+            beats: Beats::new(config),
             completion: Completion::new(config),
             amo: Amo::new(config),
             responses_0: ResponseFifo::new(config),
@@ -167,6 +173,7 @@ impl Component {
             dram_resp_valid,
             dram_resp_tag,
             dram_resp_data,
+            dram_resp_last,
             dram_resp_poison,
             m_valid,
             m_write,
@@ -197,6 +204,7 @@ impl Logic for Component {
             issue,
             order,
             dram,
+            beats,
             completion,
             amo,
             responses_0,
@@ -216,6 +224,7 @@ impl Logic for Component {
         self.replay.reset.next = self.resets.q.val();
         self.issue.reset.next = self.resets.q.val();
         self.order.reset.next = self.resets.q.val();
+        self.beats.reset.next = self.resets.q.val();
         self.dram.reset.next = self.resets.q.val();
         self.completion.reset.next = self.resets.q.val();
         self.amo.reset.next = self.resets.q.val();
@@ -432,19 +441,31 @@ impl Logic for Component {
         self.dram.zero_tag.next = self.manage.zero_cmd_tag.val();
         self.dram.zero_line.next = self.manage.zero_cmd_line.val();
         self.dram_cmd_valid.next = self.dram.cmd_valid.val();
-        self.dram.cmd_ready.next = self.dram_cmd_ready.val();
+        self.dram.cmd_ready.next = self.beats.cmd_ready.val();
         self.dram_cmd_write.next = self.dram.cmd_write.val();
         self.dram_cmd_tag.next = self.dram.cmd_tag.val();
         self.dram_cmd_line.next = self.dram.cmd_line.val();
-        self.dram_cmd_mask.next = self.dram.cmd_mask.val();
-        self.dram_cmd_data.next = self.dram.cmd_data.val();
+        self.beats.cmd_valid.next = self.dram.cmd_valid.val();
+        self.beats.cmd_write.next = self.dram.cmd_write.val();
+        self.beats.cmd_mask.next = self.dram.cmd_mask.val();
+        self.beats.cmd_data.next = self.dram.cmd_data.val();
+        self.beats.beat_ready.next = self.dram_cmd_ready.val();
+        self.dram_cmd_mask.next = self.beats.beat_mask.val();
+        self.dram_cmd_data.next = self.beats.beat_data.val();
+        self.dram_cmd_last.next = self.beats.beat_last.val();
+        self.beats.reply_valid.next = self.dram_resp_valid.val();
+        self.beats.reply_tag.next = self.dram_resp_tag.val();
+        self.beats.reply_data.next = self.dram_resp_data.val();
+        self.beats.reply_last.next = self.dram_resp_last.val();
+        self.beats.reply_poison.next = self.dram_resp_poison.val();
+        self.beats.resp_ready.next = self.completion.dram_ready.val();
+        self.dram_resp_ready.next = self.beats.reply_ready.val();
 
         // Back from the DRAM.
-        self.completion.dram_valid.next = self.dram_resp_valid.val();
-        self.dram_resp_ready.next = self.completion.dram_ready.val();
-        self.completion.dram_tag.next = self.dram_resp_tag.val();
-        self.completion.dram_data.next = self.dram_resp_data.val();
-        self.completion.dram_poison.next = self.dram_resp_poison.val();
+        self.completion.dram_valid.next = self.beats.resp_valid.val();
+        self.completion.dram_tag.next = self.beats.resp_tag.val();
+        self.completion.dram_data.next = self.beats.resp_data.val();
+        self.completion.dram_poison.next = self.beats.resp_poison.val();
         self.completion.hit_answer.next = self.dispatch.answer.val();
         self.completion.hit_slot.next = self.tlb.slot_3.val();
         self.completion.hit_status.next = self.dispatch.answer_status.val();
@@ -527,9 +548,9 @@ impl Logic for Component {
         self.manage.ev_port.next = self.completion.port.val();
         self.manage.ev_pid.next = self.completion.pid.val();
         self.manage.ev_va.next = self.completion.va.val();
-        self.manage.poison.next = self.dram_resp_valid.val()
+        self.manage.poison.next = self.beats.resp_valid.val()
             && self.completion.dram_ready.val()
-            && self.dram_resp_poison.val();
+            && self.beats.resp_poison.val();
         self.manage.st_accept.next = self.intake.valid.val();
         self.manage.st_accept_op.next = self.intake.op.val();
         self.manage.st_retire.next = self.completion.finish.val();
@@ -546,9 +567,9 @@ impl Logic for Component {
         self.manage.st_zero_read.next = self.replay.zero_read.val();
         self.manage.st_line_wait.next = self.issue.waits.val();
         self.manage.st_dram_read.next =
-            self.dram.cmd_valid.val() && self.dram_cmd_ready.val() && !self.dram.cmd_write.val();
+            self.dram.cmd_valid.val() && self.beats.cmd_ready.val() && !self.dram.cmd_write.val();
         self.manage.st_dram_write.next =
-            self.dram.cmd_valid.val() && self.dram_cmd_ready.val() && self.dram.cmd_write.val();
+            self.dram.cmd_valid.val() && self.beats.cmd_ready.val() && self.dram.cmd_write.val();
         self.manage.st_stall_0.next = self.p0_req_valid.val() && !self.intake.p0_ready.val();
         self.manage.st_stall_1.next = self.p1_req_valid.val() && !self.intake.p1_ready.val();
         self.manage.st_shootdown.next = self.shootdown.done.val();

@@ -117,6 +117,7 @@ template <class Model, bool TRACED> class Verilated_dut final : public Dut {
         t.dram_resp_valid = in.dram_resp_valid;
         if (in.dram_resp_load) {
             t.dram_resp_tag = in.dram_resp_tag;
+            t.dram_resp_last = in.dram_resp_last;
             t.dram_resp_poison = in.dram_resp_poison;
             to_pin(t.dram_resp_data, in.dram_resp_data);
         }
@@ -154,6 +155,7 @@ template <class Model, bool TRACED> class Verilated_dut final : public Dut {
         out.dram_cmd_valid = t.dram_cmd_valid;
         if (t.dram_cmd_valid) {
             out.dram_cmd_write = t.dram_cmd_write;
+            out.dram_cmd_last = t.dram_cmd_last;
             out.dram_cmd_tag = t.dram_cmd_tag;
             out.dram_cmd_line = t.dram_cmd_line;
             if (t.dram_cmd_write) {

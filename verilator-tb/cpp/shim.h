@@ -28,6 +28,7 @@ struct Inputs {
     uint8_t dram_cmd_ready;
     uint8_t dram_resp_valid;
     uint8_t dram_resp_load;  // the reply's payload below is new: copy it to the pins
+    uint8_t dram_resp_last;
     uint8_t dram_resp_poison;
     uint16_t dram_resp_tag;
     uint8_t dram_resp_data[64];
@@ -59,6 +60,7 @@ struct Outputs {
     uint8_t dram_resp_ready;
     uint8_t dram_cmd_valid;
     uint8_t dram_cmd_write;
+    uint8_t dram_cmd_last;
     uint16_t dram_cmd_tag;
     uint64_t dram_cmd_line;
     uint64_t dram_cmd_mask;     // only meaningful with dram_cmd_valid and dram_cmd_write,

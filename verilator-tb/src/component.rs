@@ -1,7 +1,8 @@
 //! The Verilated memory component as a Rust type.
 
+use crate::beats::Beats;
 use crate::bus::{BusAccess, BusMaster, Side};
-use crate::dram::{LineCommand, LineMemory, LineReply};
+use crate::dram::{LineCommand, LineMemory};
 use crate::hw::Hw;
 use crate::port::{Port, RawRequest};
 use crate::stalls::{Dice, Stalls};
@@ -109,6 +110,7 @@ pub struct Component<M> {
     /// port is not ready. Thus a memory that takes reads while its write queue is full is used as
     /// it should, although a port's ready cannot depend on what is offered.
     waiting: Option<LineCommand>,
+    beats: Beats,
     dice: Dice,
     cycle: u64,
     seen: Seen,
@@ -157,6 +159,7 @@ impl<M: LineMemory> Component<M> {
             buses: [BusMaster::new(), BusMaster::new()],
             memory,
             waiting: None,
+            beats: Beats::new(hw.config().beats()),
             dice: Dice::new(0, Stalls::NONE),
             cycle: 0,
             seen: Seen::default(),
@@ -223,7 +226,10 @@ impl<M: LineMemory> Component<M> {
 
     /// Whether commands are in the DRAM, or on their way to it or back.
     pub fn dram_is_idle(&self) -> bool {
-        self.waiting.is_none() && !self.inputs.dram_resp_valid && self.memory.is_idle()
+        self.waiting.is_none()
+            && self.beats.is_idle()
+            && !self.inputs.dram_resp_valid
+            && self.memory.is_idle()
     }
 
     /// Whether a command that the component gave away waits for room in the memory.
@@ -325,13 +331,7 @@ impl<M: LineMemory> Component<M> {
 
         pins.dram_resp_load = false;
         if !pins.dram_resp_valid && !self.dice.roll(self.dice.dram_reply) {
-            if let Some(LineReply { tag, data, poison }) = self.memory.pop_reply() {
-                pins.dram_resp_valid = true;
-                pins.dram_resp_load = true;
-                pins.dram_resp_tag = tag;
-                pins.dram_resp_poison = poison;
-                pins.dram_resp_data = data;
-            }
+            self.beats.put(pins, || self.memory.pop_reply());
         }
     }
 
@@ -364,32 +364,28 @@ impl<M: LineMemory> Component<M> {
 
         self.seen.dram = None;
         if outs.dram_cmd_valid {
-            let accepted = ins.dram_cmd_ready;
             self.seen.dram = Some(DramOffer {
                 tag: outs.dram_cmd_tag,
                 write: outs.dram_cmd_write,
                 line: outs.dram_cmd_line,
-                accepted,
+                accepted: ins.dram_cmd_ready && outs.dram_cmd_last,
             });
-            if accepted {
-                let command = LineCommand {
-                    tag: outs.dram_cmd_tag,
-                    write: outs.dram_cmd_write,
-                    line: outs.dram_cmd_line,
-                    mask: outs.dram_cmd_mask,
-                    data: outs.dram_cmd_data,
-                };
-                if self.memory.can_accept(command.write) {
-                    self.memory.push(command);
-                } else {
-                    self.waiting = Some(command);
+            if ins.dram_cmd_ready {
+                match self.beats.take(outs) {
+                    Ok(Some(command)) if self.memory.can_accept(command.write) => {
+                        self.memory.push(command);
+                    }
+                    Ok(command) => self.waiting = command,
+                    Err(what) => {
+                        self.fault.get_or_insert_with(|| format!("cycle {}: {what}", self.cycle));
+                    }
                 }
             }
         }
 
         self.seen.dram_reply = None;
         if ins.dram_resp_valid && outs.dram_resp_ready {
-            self.seen.dram_reply = Some(ins.dram_resp_tag);
+            self.seen.dram_reply = ins.dram_resp_last.then_some(ins.dram_resp_tag);
             ins.dram_resp_valid = false;
         }
     }

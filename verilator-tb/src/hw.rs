@@ -7,8 +7,7 @@ use splitmem_abi::config::HwConfig;
 pub enum Hw {
     /// The large component, [`HwConfig::LARGE`].
     Large,
-    /// The small component, [`HwConfig::SMALL`], with a DRAM port of whole lines: the board's
-    /// narrow port only cuts them in beats.
+    /// The small component, [`HwConfig::SMALL`], whose DRAM port is narrower than a line.
     Small,
 }
 
@@ -20,7 +19,7 @@ impl Hw {
     pub const fn config(self) -> HwConfig {
         match self {
             Self::Large => HwConfig::LARGE,
-            Self::Small => HwConfig { dram_data_bits: 512, ..HwConfig::SMALL },
+            Self::Small => HwConfig::SMALL,
         }
     }
 

@@ -3,6 +3,7 @@
 //! [`Component`] is the component that `splitmem-hdl` emits, Verilated when this crate is built and
 //! simulated cycle by cycle, over any memory of [`dram`].
 
+mod beats;
 mod bus;
 mod component;
 pub mod dram;

@@ -53,6 +53,8 @@ pub(crate) struct Inputs {
     pub dram_resp_valid: bool,
     /// The reply below is new and goes to the pins in this cycle.
     pub dram_resp_load: bool,
+    /// The last beat of its line.
+    pub dram_resp_last: bool,
     pub dram_resp_poison: bool,
     pub dram_resp_tag: u16,
     pub dram_resp_data: Line,
@@ -92,6 +94,7 @@ pub(crate) struct Outputs {
     pub dram_resp_ready: bool,
     pub dram_cmd_valid: bool,
     pub dram_cmd_write: bool,
+    pub dram_cmd_last: bool,
     pub dram_cmd_tag: u16,
     pub dram_cmd_line: u64,
     /// As it last was with `dram_cmd_valid` and `dram_cmd_write`, like the data.
@@ -124,6 +127,7 @@ impl Default for Inputs {
             dram_cmd_ready: false,
             dram_resp_valid: false,
             dram_resp_load: false,
+            dram_resp_last: false,
             dram_resp_poison: false,
             dram_resp_tag: 0,
             dram_resp_data: [0; 64],
@@ -157,6 +161,7 @@ impl Default for Outputs {
             dram_resp_ready: false,
             dram_cmd_valid: false,
             dram_cmd_write: false,
+            dram_cmd_last: false,
             dram_cmd_tag: 0,
             dram_cmd_line: 0,
             dram_cmd_mask: 0,
