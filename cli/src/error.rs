@@ -71,6 +71,12 @@ pub enum CliError {
     /// Place and route.
     #[error(transparent)]
     Fmax(#[from] crate::cmd::fmax::FmaxError),
+    /// A timing profile.
+    #[error(transparent)]
+    Profile(#[from] pcomponent_driver::profile::ProfileError),
+    /// The host has no memory for a benchmark.
+    #[error("the host has no memory to measure: {0}")]
+    HostMemory(std::io::Error),
     /// Ctrl-C. Exit code 130.
     #[error("stopped by Ctrl-C")]
     Interrupted,

@@ -14,13 +14,25 @@ impl Interrupt {
     /// once (exit code 130). To be called once; a command that never looks at the flag should not
     /// call it, so that Ctrl-C simply ends it.
     pub fn install() -> Self {
+        Self::catch(false)
+    }
+
+    /// Catches Ctrl-C, and requests to terminate, for work that must undo what it has set up: however
+    /// often they come, they only raise the flag.
+    pub fn install_patient() -> Self {
+        Self::catch(true)
+    }
+
+    fn catch(patient: bool) -> Self {
         let interrupt = Self::default();
         let flag = interrupt.clone();
         let caught = ctrlc::set_handler(move || {
-            if flag.0.swap(true, Ordering::Relaxed) {
-                std::process::exit(130);
+            let again = flag.0.swap(true, Ordering::Relaxed);
+            match (again, patient) {
+                (true, false) => std::process::exit(130),
+                (false, false) => eprintln!("\nsplitmem: stopping (once more to stop at once)"),
+                (_, true) => eprintln!("\nsplitmem: stopping, and undoing what was set up"),
             }
-            eprintln!("\nsplitmem: stopping (once more to stop at once)");
         });
         if let Err(error) = caught {
             // Without the handler Ctrl-C still ends the program, only less politely.

@@ -24,6 +24,9 @@ Every command explains itself with examples: splitmem COMMAND --help";
 #[derive(Subcommand)]
 enum Command {
     Abi(cmd::abi::Args),
+    Bench(cmd::bench::Args),
+    #[command(hide = true)]
+    BenchKernel(cmd::bench_kernel::Args),
     Dram(cmd::dram::Args),
     Replay(cmd::replay::Args),
     Sim(cmd::sim::Args),
@@ -38,6 +41,8 @@ impl Command {
     fn run(self) -> Result<(), CliError> {
         match self {
             Self::Abi(args) => args.run(),
+            Self::Bench(args) => args.run(),
+            Self::BenchKernel(args) => args.run(),
             Self::Dram(args) => args.run(),
             Self::Replay(args) => args.run(),
             Self::Sim(args) => args.run(),

@@ -2,6 +2,8 @@
 //! [`crate::error::CliError`].
 
 pub mod abi;
+pub mod bench;
+pub mod bench_kernel;
 pub mod dram;
 pub mod fmax;
 pub mod hdl;

@@ -33,7 +33,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use delayed::{DelayStats, Delayed};
+pub use delayed::{DelayMeter, DelayStats, Delayed};
 
 /// The timing of a memory device.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
