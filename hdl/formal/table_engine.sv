@@ -6,7 +6,7 @@
 //
 // mutant: command_stays_until_ready, the next bucket's read replaces a waiting command
 //   in: top$manage$engine
-//   replace: port_free = ~out_valid$q || te_cmd_ready
+//   replace: port_free = ~out_valid$q
 //   with: port_free = 1'b1
 `include "common.svh"
 

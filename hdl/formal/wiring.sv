@@ -44,7 +44,7 @@
 //   with: order$accept = intake$valid && ~intake$port
 // mutant: commands_are_the_dram_ports, the write mask is not connected
 //   in: top
-//   replace: dram_cmd_mask = dram$cmd_mask
+//   replace: dram_cmd_mask = beats$beat_mask
 //   with: dram_cmd_mask = 64'h0
 // mutant: commands_have_their_sources, a walk counts as read while an atomic's write goes
 //   in: top
@@ -52,8 +52,8 @@
 //   with: dram$walk_valid = walk_queue$nonempty && ~issue$amo
 // mutant: replies_reach_the_completion, a poisoned reply is always taken
 //   in: top
-//   replace: dram_resp_ready = completion$dram_ready
-//   with: dram_resp_ready = completion$dram_ready || dram_resp_poison
+//   replace: dram_resp_ready = beats$reply_ready
+//   with: dram_resp_ready = beats$reply_ready || dram_resp_poison
 // mutant: zeroed_lines_reach_their_lane, the answers to PTE writes count as zeroed lines
 //   in: top
 //   replace: manage$zero_ack_valid = completion$zero_acked
