@@ -27,6 +27,7 @@ enum Command {
     Bench(cmd::bench::Args),
     #[command(hide = true)]
     BenchKernel(cmd::bench_kernel::Args),
+    Calibrate(cmd::calibrate::Args),
     Dram(cmd::dram::Args),
     Replay(cmd::replay::Args),
     Sim(cmd::sim::Args),
@@ -43,6 +44,7 @@ impl Command {
             Self::Abi(args) => args.run(),
             Self::Bench(args) => args.run(),
             Self::BenchKernel(args) => args.run(),
+            Self::Calibrate(args) => args.run(),
             Self::Dram(args) => args.run(),
             Self::Replay(args) => args.run(),
             Self::Sim(args) => args.run(),

@@ -9,7 +9,9 @@ use std::hint::black_box;
 
 use criterion::{criterion_group, criterion_main, Criterion};
 use pcomponent_driver::backend::model::{ModelConfig, ModelTransport};
-use pcomponent_driver::config::{CacheConfig, ExCacheConfig, Prefetch, VCacheConfig};
+use pcomponent_driver::config::{
+    Associativity, CacheConfig, DirtyTracking, Eviction, ExCacheConfig, Prefetch, VCacheConfig,
+};
 use pcomponent_driver::{HwConfig, RemoteMemory, RemoteSlice};
 
 const WORDS: usize = 512;
@@ -119,12 +121,84 @@ fn misses(c: &mut Criterion) {
     group.finish();
 }
 
+/// The pieces of which misses and evictions are made.
+fn pieces(c: &mut Criterion) {
+    let mut group = c.benchmark_group("piece");
+    let frames = 256;
+    let small = || ExCacheConfig::with_bytes(frames * 4096);
+
+    let direct = filled(&connect(CacheConfig::None), 1 << 20);
+    let mut random = Random(1);
+    group.bench_function("model, read a line", |b| {
+        b.iter(|| direct.get(random.below(1 << 20)).expect("a line"))
+    });
+    group.bench_function("model, write a line", |b| {
+        b.iter(|| direct.set(random.below(1 << 20), 7).expect("a line"))
+    });
+    drop(direct);
+
+    // Fresh pages, each touched once: zeros made at the host, and clean pages dropped for them.
+    let memory = connect(small());
+    let mut fresh = memory.alloc::<u64>(4096 * WORDS).expect("enough memory");
+    let mut page = 0;
+    group.bench_function("zero fill", |b| {
+        b.iter(|| {
+            if page == 4096 {
+                fresh = memory.alloc(4096 * WORDS).expect("enough memory");
+                page = 0;
+            }
+            page += 1;
+            fresh.get((page - 1) * WORDS).expect("zeros")
+        })
+    });
+    drop(fresh);
+
+    for dirty in [DirtyTracking::Page, DirtyTracking::Line] {
+        let slice = filled(&connect(small().dirty(dirty)), 64 * WORDS);
+        let one = slice.slice(..WORDS).expect("a page");
+        group.bench_function(
+            format!("write-back of a written {dirty}, a flush of 64 pages"),
+            |b| {
+                b.iter(|| {
+                    one.set(5, 6).expect("a hit");
+                    one.flush().expect("a write-back")
+                })
+            },
+        );
+    }
+
+    // One page more than a set has ways, in turn: each comes back from the victim cache.
+    let ways = 8;
+    let config = small()
+        .associativity(Associativity::Ways(ways))
+        .evict_batch(1)
+        .eviction(Eviction::Victim { pages: 8 });
+    let sets = frames / ways;
+    let slice = filled(&connect(config), (ways + 1) * sets * WORDS);
+    let mut turn = 0;
+    group.bench_function("victim cache, a page back and another in", |b| {
+        b.iter(|| {
+            turn = (turn + 1) % (ways + 1);
+            slice.get(turn * sets * WORDS).expect("a page")
+        })
+    });
+
+    // Misses without a pattern: what looking for one costs.
+    for prefetch in [Prefetch::None, Prefetch::Stride { pages: 8 }, Prefetch::Trend { pages: 8 }] {
+        let slice = filled(&connect(small().prefetch(prefetch)), 16 * frames * WORDS);
+        group.bench_function(format!("predictor, a random miss with {prefetch}"), |b| {
+            b.iter(|| slice.get(random.below(16 * frames) * WORDS).expect("a page"))
+        });
+    }
+    group.finish();
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default()
         .sample_size(20)
         .warm_up_time(std::time::Duration::from_millis(300))
         .measurement_time(std::time::Duration::from_secs(1));
-    targets = hits, misses
+    targets = hits, misses, pieces
 }
 criterion_main!(benches);

@@ -104,6 +104,8 @@ pub fn fill(part: &mut impl Part, seed: u64) -> Result<(), MemoryError> {
 /// What one thread saw.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Touched {
+    /// Touches before it was timed.
+    pub warm_up: u64,
     /// Touches.
     pub touches: u64,
     /// Time that they took.
@@ -113,13 +115,19 @@ pub struct Touched {
 /// What all threads saw together.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Measured {
-    /// Touches of all threads.
+    /// Touches of all threads, but for those before it was timed.
     pub touches: u64,
+    /// And those.
+    pub warm_up: u64,
     /// Nanoseconds a touch took its thread, on average.
     pub touch_ns: f64,
     /// Nanoseconds of processor time a touch, of the whole process, system calls and faults included.
     pub cpu_ns: f64,
 }
+
+/// What brings memory into its state takes at most so many times as long as a measurement: on a slow
+/// disk it would take minutes.
+const WARM_UP: u32 = 2;
 
 /// Touches between looks at the clock.
 const STRIDE: u64 = 32;
@@ -142,11 +150,12 @@ pub fn measure<P: Part>(
             let start = &start;
             running.push(scope.spawn(move || {
                 let mut walk = Walk { random: Random(thread as u64 + 1), page: 0 };
-                let warm = (0..warm_up).try_for_each(|_| walk.touch(part, pattern, op));
+                let warm = timed(part, &mut walk, (pattern, op), WARM_UP * time, warm_up);
                 // A thread that failed comes here too: the others wait for it.
                 start.wait();
-                warm?;
-                timed(part, &mut walk, (pattern, op), time)
+                let Touched { touches: warm_up, .. } = warm?;
+                let touched = timed(part, &mut walk, (pattern, op), time, u64::MAX)?;
+                Ok(Touched { warm_up, ..touched })
             }));
         }
         let joined = |thread: std::thread::ScopedJoinHandle<'_, _>| {
@@ -161,14 +170,15 @@ pub fn measure<P: Part>(
     let mut all = Touched::default();
     for touched in threads {
         let touched = touched?;
+        all.warm_up += touched.warm_up;
         all.touches += touched.touches;
         all.time += touched.time;
     }
-    let warm_ups = warm_up * parts.len() as u64;
     Ok(Measured {
         touches: all.touches,
+        warm_up: all.warm_up,
         touch_ns: all.time.as_secs_f64() * 1e9 / all.touches.max(1) as f64,
-        cpu_ns: cpu * 1e9 / (all.touches + warm_ups).max(1) as f64,
+        cpu_ns: cpu * 1e9 / (all.touches + all.warm_up).max(1) as f64,
     })
 }
 
@@ -208,17 +218,18 @@ fn timed(
     walk: &mut Walk,
     (pattern, op): (Pattern, Op),
     time: Duration,
+    most: u64,
 ) -> Result<Touched, CliError> {
     let start = Instant::now();
     let mut touches = 0;
     loop {
-        for _ in 0..STRIDE {
+        for _ in 0..STRIDE.min(most - touches) {
             walk.touch(part, pattern, op)?;
+            touches += 1;
         }
-        touches += STRIDE;
         let elapsed = start.elapsed();
-        if elapsed >= time {
-            return Ok(Touched { touches, time: elapsed });
+        if elapsed >= time || touches == most {
+            return Ok(Touched { warm_up: 0, touches, time: elapsed });
         }
     }
 }
@@ -297,13 +308,13 @@ mod tests {
     fn touches_reach_every_page_and_are_counted_in_it() {
         for pattern in [Pattern::Random, Pattern::Sequential] {
             let mut parts = [part(16), part(16)];
-            let measured = measure(&mut parts, (pattern, Op::Rmw), 64, Duration::ZERO).unwrap();
+            let measured = measure(&mut parts, (pattern, Op::Rmw), STRIDE, Duration::ZERO).unwrap();
             assert_eq!(measured.touches, 2 * STRIDE);
             for part in &parts {
                 let counts = (0..16).map(|page| part.words[touched_word(page)] as u32);
-                assert_eq!(counts.sum::<u32>(), 64 + STRIDE as u32);
+                assert_eq!(counts.sum::<u32>(), 2 * STRIDE as u32);
                 let touched = part.touched.borrow();
-                let even = touched.iter().all(|count| *count == 6);
+                let even = touched.iter().all(|count| *count == 4);
                 assert_eq!(even, pattern == Pattern::Sequential, "{touched:?}");
                 assert!(touched.iter().all(|count| *count > 0), "{touched:?}");
             }

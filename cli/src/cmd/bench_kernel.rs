@@ -108,19 +108,19 @@ impl Args {
                 let measured = measure(parts, (*pattern, *op), warm_up, time)?;
                 let missed = misses() - before;
                 let name = format!("{}_{}", word(*pattern), word_of_op(*op));
-                add(&mut facts, &name, &measured, missed, warm_up * u64::from(self.threads));
+                add(&mut facts, &name, &measured, missed);
             }
         }
         Ok(facts)
     }
 }
 
-fn add(facts: &mut Facts, name: &str, measured: &Measured, missed: u64, warm_up: u64) {
+fn add(facts: &mut Facts, name: &str, measured: &Measured, missed: u64) {
     facts.add(format!("{name}_ns"), name, measured.touch_ns, "ns");
     facts.add(format!("{name}_cpu_ns"), "  processor time", measured.cpu_ns, "ns");
     facts.add(format!("{name}_touches"), "  touches", measured.touches, "");
     // Of the warm-up too, which touches alike.
-    let ratio = missed as f64 / (measured.touches + warm_up) as f64;
+    let ratio = missed as f64 / (measured.touches + measured.warm_up) as f64;
     facts.add(format!("{name}_miss_ratio"), "  misses a touch", ratio, "");
 }
 

@@ -4,6 +4,7 @@
 pub mod abi;
 pub mod bench;
 pub mod bench_kernel;
+pub mod calibrate;
 pub mod dram;
 pub mod fmax;
 pub mod hdl;

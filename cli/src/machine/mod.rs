@@ -5,7 +5,7 @@ pub mod hardware;
 pub mod memory;
 pub mod session;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
@@ -62,8 +62,36 @@ pub enum Dram {
 }
 
 /// The word on the command line for a value.
-fn word(value: &impl ValueEnum) -> String {
+pub fn word(value: &impl ValueEnum) -> String {
     value.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+}
+
+/// A Verilated component over its DRAM, with the monitor booted; its clock in MHz beside the DRAM.
+///
+/// # Errors
+/// [`MachineError::Dram`] and [`MachineError::Simulation`].
+pub fn simulation(
+    hw: Hw,
+    (dram, clock): (Dram, u32),
+    frames: u64,
+    monitor: MonitorConfig,
+    trace: Option<&Path>,
+) -> Result<RtlTransport<Box<dyn LineMemory + Send>>, MachineError> {
+    // What a DRAM holds at power-up is anything: nothing may depend on it.
+    let store = LineStore::new(frames * u64::from(PageSize::Small.lines()), Fill::Noise(1));
+    let dram: Box<dyn LineMemory + Send> = match dram {
+        Dram::Ideal => Box::new(IdealMemory::new(store, IDEAL_LATENCY)),
+        Dram::Ddr4_2400 => Box::new(TimedDram::new(&Preset::Ddr4_2400.config(), store, clock)?),
+        Dram::Ddr3_1600 => Box::new(TimedDram::new(&Preset::Ddr3_1600.config(), store, clock)?),
+    };
+    let component = match trace {
+        Some(path) => Component::traced(hw, dram, path),
+        None => Component::new(hw, dram),
+    };
+    let component = component.map_err(verilator_tb::MachineError::from)?;
+    let options = MonitorOptions { config: monitor, ..MonitorOptions::default() };
+    let machine = Machine::boot(component, options)?;
+    Ok(RtlTransport::new(machine, f64::from(clock)))
 }
 
 /// Which cache stands at the host.
@@ -250,25 +278,7 @@ impl MachineArgs {
             Hardware::Small => Hw::Small,
             file @ Hardware::File(_) => return Err(MachineError::NotBuilt(file.clone())),
         };
-        // What a DRAM holds at power-up is anything: nothing may depend on it.
-        let store = LineStore::new(frames * u64::from(PageSize::Small.lines()), Fill::Noise(1));
-        let dram: Box<dyn LineMemory + Send> = match self.dram {
-            Dram::Ideal => Box::new(IdealMemory::new(store, IDEAL_LATENCY)),
-            Dram::Ddr4_2400 => {
-                Box::new(TimedDram::new(&Preset::Ddr4_2400.config(), store, self.clock)?)
-            }
-            Dram::Ddr3_1600 => {
-                Box::new(TimedDram::new(&Preset::Ddr3_1600.config(), store, self.clock)?)
-            }
-        };
-        let component = match &self.trace {
-            Some(path) => Component::traced(hw, dram, path),
-            None => Component::new(hw, dram),
-        };
-        let component = component.map_err(verilator_tb::MachineError::from)?;
-        let options = MonitorOptions { config: monitor, ..MonitorOptions::default() };
-        let machine = Machine::boot(component, options)?;
-        Ok(RtlTransport::new(machine, f64::from(self.clock)))
+        simulation(hw, (self.dram, self.clock), frames, monitor, self.trace.as_deref())
     }
 
     /// What the machine is, as it was asked for.

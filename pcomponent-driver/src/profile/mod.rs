@@ -3,6 +3,7 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`queue`] | the device in virtual time: when a request that comes then is done |
+//! | [`fit`] | the profile that comes closest to what was measured |
 //! | [`delayed`] | a transport whose completions come no sooner than that |
 //!
 //! A request of `n` bytes that finds the device idle is done after
@@ -27,6 +28,7 @@
 //! ```
 
 pub mod delayed;
+pub mod fit;
 pub mod queue;
 
 use std::path::{Path, PathBuf};
