@@ -10,10 +10,11 @@
 //! | [`backend`] | implementations of it |
 //! | [`config`] | which cache, which policies |
 //! | [`profile`] | the timing of a device, for backends that take no time of their own |
+//! | [`transparent`] | unmodified programs: mapping by userfaultfd |
 //!
 //! Between them stands a cache of the caller's choice: none, the virtual cache (64-byte lines) or
 //! ExCache (4 KiB pages in local DRAM).
-// Allowed again in one place: `excache::pool`.
+// Allowed again in `excache::pool` and in modules of `transparent`, each of which states its rules.
 #![deny(unsafe_code)]
 
 pub mod backend;
@@ -27,6 +28,8 @@ mod region;
 mod remote;
 mod slice;
 mod span;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub mod transparent;
 pub mod transport;
 mod vcache;
 

@@ -1,0 +1,784 @@
+//! [`Engine`]: a program's pages in a fixed number of local frames, the rest in a [`PageStore`].
+//!
+//! # Life of a page
+//! A page that was never touched costs nothing. The first touch gives it a frame of zeros. When it has
+//! to leave, it goes to the store if it may have been written (and is not all zeros), and is just
+//! dropped otherwise. A later touch fetches it: protected from writes if it was touched for
+//! reading, so that its first write is seen.
+//!
+//! # Why no write is lost
+//! A page that is not protected counts as changed. A protected one can only change after a fault,
+//! which comes here first and waits for the lock. Before a page that can be written is copied to the
+//! store it is protected, unless the only thread there is is the one that waits for this eviction.
+//! So what is copied is what the page holds when it is dropped.
+//!
+//! # Rule that the `unsafe` here relies on
+//! **Own range**: pages lie in the range that the engine reserved. A resident page in a readable area
+//! can be read, and nothing in the range is a Rust object.
+#![allow(unsafe_code)]
+
+use std::ops::Range;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::ahead::{Ahead, Window, WINDOW};
+use super::array::Array;
+use super::drop::Dropper;
+use super::entry::{Entry, PAGES_MAX};
+use super::space::Space;
+use super::stats::{add, StatsPage};
+use super::store::{Page, PageStore, StoreError};
+use super::sys::{self, Errno};
+use super::uffd::{Uffd, Unavailable};
+use crate::config::Prefetch;
+use crate::transport::PAGE_BYTES;
+
+/// Frames that a process has at least: system calls hold some of them.
+pub const MIN_FRAMES: usize = 64;
+/// Pages that leave together.
+const BATCH: usize = 64;
+/// Pages that share one count of what is live, so that empty stretches are passed over.
+const STRETCH: usize = 512;
+/// A frame in no use.
+const NOBODY: u32 = u32::MAX;
+
+/// How many local frames a process may have.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Limit {
+    /// This many.
+    Frames(usize),
+    /// This share of the pages that hold something, above 0 and at most 1.
+    Share(f64),
+}
+
+/// What an engine is to be like.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TransparentConfig {
+    /// Local frames.
+    pub limit: Limit,
+    /// What comes in ahead of a touch.
+    pub prefetch: Prefetch,
+    /// Addresses to reserve, in pages.
+    pub span: usize,
+    /// Where to reserve them; 0 for wherever there is room.
+    pub base: usize,
+}
+
+impl TransparentConfig {
+    /// So many frames, prefetch along trends, 64 GiB of addresses.
+    pub const fn with_frames(frames: usize) -> Self {
+        Self {
+            limit: Limit::Frames(frames),
+            prefetch: Prefetch::Trend { pages: WINDOW - 1 },
+            span: 1 << 24,
+            base: 0,
+        }
+    }
+}
+
+/// Why a touch could not be served.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// The component, or the way to it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The kernel refused to place or to take a page.
+    #[error("the kernel refused to {action}: {errno}")]
+    Kernel {
+        /// What it was asked for.
+        action: &'static str,
+        /// Why it refused.
+        errno: Errno,
+    },
+    /// Every frame is held by a system call.
+    #[error("all local frames are held by system calls")]
+    Pinned,
+    /// This machine cannot serve unmodified programs.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+fn refused(action: &'static str) -> impl Fn(Errno) -> EngineError {
+    move |errno| EngineError::Kernel { action, errno }
+}
+
+/// Names a pinned range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pin(usize);
+
+/// A process's pages. See the module's documentation.
+pub struct Engine {
+    base: usize,
+    config: TransparentConfig,
+    /// Which parts of the range are mapped.
+    pub(super) space: Space,
+    table: Array<Entry>,
+    /// Live pages in each stretch.
+    stretches: Array<u16>,
+    /// The page in each frame, or [`NOBODY`].
+    frames: Array<u32>,
+    /// What a page held that came in writable by habit, by frame.
+    prints: Array<u64>,
+    unused: Vec<u32>,
+    frames_made: usize,
+    resident: usize,
+    live: usize,
+    /// The next frame to look at for eviction: first in, first out.
+    hand: usize,
+    uffd: Uffd,
+    dropper: Dropper,
+    store: Box<dyn PageStore>,
+    numbers: Vec<u32>,
+    numbers_made: u32,
+    ahead: Ahead,
+    pins: Vec<Option<Range<usize>>>,
+    pinned: usize,
+    /// Whether other threads than the one that waits may write meanwhile.
+    threads: bool,
+    stats: &'static StatsPage,
+    staging: Vec<Page>,
+    zeros: Vec<Page>,
+    victims: Vec<usize>,
+}
+
+impl Engine {
+    /// Reserves the address range and watches it.
+    ///
+    /// # Errors
+    /// [`EngineError::Unavailable`] if the kernel does not let us, [`EngineError::Kernel`] if there is
+    /// no room.
+    pub fn new(
+        config: TransparentConfig,
+        store: Box<dyn PageStore>,
+        stats: &'static StatsPage,
+    ) -> Result<Self, EngineError> {
+        let span = config.span.min(PAGES_MAX);
+        let config = TransparentConfig { span, ..config };
+        let array = refused("reserve its tables");
+        let uffd = Uffd::open()?;
+        let base =
+            sys::reserve(config.base, span * PAGE_BYTES).map_err(refused("reserve addresses"))?;
+        // Large pages would take frames that nobody counts. Refused where there are none anyway.
+        // SAFETY: the range was reserved just now.
+        let _ = unsafe { sys::advise(base, span * PAGE_BYTES, libc::MADV_NOHUGEPAGE) };
+        uffd.register(base, span * PAGE_BYTES)?;
+        Ok(Self {
+            base,
+            config,
+            space: Space::new(span),
+            table: Array::new(span).map_err(&array)?,
+            stretches: Array::new(span.div_ceil(STRETCH)).map_err(&array)?,
+            frames: Array::new(span).map_err(&array)?,
+            prints: Array::new(span).map_err(&array)?,
+            unused: Vec::new(),
+            frames_made: 0,
+            resident: 0,
+            live: 0,
+            hand: 0,
+            uffd,
+            dropper: Dropper::new(),
+            store,
+            numbers: Vec::new(),
+            numbers_made: 0,
+            ahead: Ahead::new(config.prefetch),
+            pins: Vec::new(),
+            pinned: 0,
+            threads: false,
+            stats,
+            staging: vec![Page::ZERO; WINDOW],
+            zeros: vec![Page::ZERO; WINDOW],
+            victims: Vec::with_capacity(BATCH + WINDOW),
+        })
+    }
+
+    /// Addresses of the range.
+    pub fn range(&self) -> Range<usize> {
+        self.base..self.base + self.config.span * PAGE_BYTES
+    }
+
+    /// What is counted.
+    pub fn stats(&self) -> &'static StatsPage {
+        self.stats
+    }
+
+    /// Counts somewhere else from now on.
+    pub fn set_stats(&mut self, stats: &'static StatsPage) {
+        self.stats = stats;
+        self.publish();
+    }
+
+    /// The address of a page.
+    pub fn address(&self, page: usize) -> usize {
+        self.base + page * PAGE_BYTES
+    }
+
+    /// The page of an address in the range.
+    pub fn page(&self, address: usize) -> Option<usize> {
+        self.range().contains(&address).then(|| (address - self.base) / PAGE_BYTES)
+    }
+
+    /// From now on, other threads may write while one waits for a page.
+    pub fn has_threads(&mut self) {
+        self.threads = true;
+    }
+
+    /// Pages that the component has room for.
+    pub fn capacity(&self) -> usize {
+        self.store.capacity() as usize
+    }
+
+    /// Frames allowed, with so many pages that hold something.
+    fn limit(&self, live: usize) -> usize {
+        match self.config.limit {
+            Limit::Frames(frames) => frames.max(MIN_FRAMES),
+            Limit::Share(share) => ((live as f64 * share) as usize).max(MIN_FRAMES),
+        }
+    }
+
+    /// A touch of a page that was absent, or protected and written to.
+    ///
+    /// # Errors
+    /// [`EngineError`]. The page is as it was.
+    pub fn fault(&mut self, page: usize, write: bool) -> Result<(), EngineError> {
+        let entry = self.table[page];
+        if entry.has(Entry::RESIDENT) {
+            // Served meanwhile for another thread, or a first write.
+            return if write { self.allow_writes(page) } else { Ok(()) };
+        }
+        add(&self.stats.misses, 1);
+        let (window, useful) = self.ahead.miss(page);
+        add(&self.stats.prefetch_useful, useful);
+        self.bring_in(page, write, &window)
+    }
+
+    fn allow_writes(&mut self, page: usize) -> Result<(), EngineError> {
+        add(&self.stats.write_faults, 1);
+        self.uffd
+            .protect(self.address(page), PAGE_BYTES, false)
+            .map_err(refused("let a page be written"))?;
+        let entry = self.table[page].with(Entry::WRITABLE | Entry::HABIT);
+        self.table[page] = entry.without(Entry::ASSUMED);
+        Ok(())
+    }
+
+    /// Brings in a page, and those of the window that are near at hand.
+    fn bring_in(&mut self, page: usize, write: bool, window: &Window) -> Result<(), EngineError> {
+        let mut wanted = [page; WINDOW];
+        let mut len = 1;
+        // Others follow only where the page itself lives, and not to throw out what is in use.
+        let area = self.space.area(page).map_or(page..page + 1, |(start, area)| start..area.end);
+        let room = (self.limit(self.live + 1) / 4).min(WINDOW);
+        for next in window.pages() {
+            let welcome = area.contains(next) && !self.table[*next].has(Entry::RESIDENT);
+            if len < room && welcome {
+                wanted[len] = *next;
+                len += 1;
+            }
+        }
+        if let Err(error) = self.make_room(len) {
+            if !matches!(error, EngineError::Pinned) || len == 1 {
+                return Err(error);
+            }
+            len = 1;
+            self.make_room(1)?;
+        }
+        add(&self.stats.prefetched, len as u64 - 1);
+        let wanted = &mut wanted[..len];
+        wanted.sort_unstable();
+        self.place_all(wanted, write, Some(page))
+    }
+
+    /// Places pages, in runs of neighbours. There is room for all of them. Only one is touched now, or
+    /// all of them.
+    fn place_all(
+        &mut self,
+        wanted: &[usize],
+        write: bool,
+        touched: Option<usize>,
+    ) -> Result<(), EngineError> {
+        let mut rest = wanted;
+        while let [first, ..] = rest {
+            let writable = self.comes_writable(*first, write, touched);
+            let same = |(i, page): (usize, &usize)| {
+                *page == first + i && self.comes_writable(*page, write, touched) == writable
+            };
+            let len = rest.iter().enumerate().take_while(|pair| same(*pair)).count();
+            self.place(*first, len, writable, write)?;
+            rest = &rest[len..];
+        }
+        self.publish();
+        Ok(())
+    }
+
+    /// Whether a page is let be written from the start: it is being written, or it is likely.
+    fn comes_writable(&self, page: usize, write: bool, touched: Option<usize>) -> bool {
+        let entry = self.table[page];
+        let now = touched.is_none_or(|touched| touched == page);
+        entry.has(Entry::HABIT) || (write && (now || !entry.has(Entry::STORED)))
+    }
+
+    /// Places a run of neighbours.
+    fn place(
+        &mut self,
+        first: usize,
+        len: usize,
+        writable: bool,
+        write: bool,
+    ) -> Result<(), EngineError> {
+        let mut numbers = [0; WINDOW];
+        let mut stored = 0;
+        for i in 0..len {
+            let entry = self.table[first + i];
+            if entry.has(Entry::STORED) {
+                numbers[stored] = entry.number();
+                stored += 1;
+            }
+        }
+        let pages = if stored == 0 {
+            &self.zeros[..len]
+        } else {
+            self.store.read(&numbers[..stored], &mut self.staging[..stored])?;
+            // Make room for those that hold zeros among them, from the last one on.
+            let mut from = stored;
+            for i in (0..len).rev() {
+                if self.table[first + i].has(Entry::STORED) {
+                    from -= 1;
+                    if from != i {
+                        self.staging.copy_within(from..=from, i);
+                    }
+                } else {
+                    self.staging[i] = Page::ZERO;
+                }
+            }
+            &self.staging[..len]
+        };
+        add(&self.stats.fetches, stored as u64);
+        add(&self.stats.zero_fills, (len - stored) as u64);
+        let address = self.base + first * PAGE_BYTES;
+        match self.uffd.copy(address, pages, !writable) {
+            Ok(()) => {}
+            // Neighbours in two of the kernel's mappings, which it does not fill together; or one that
+            // is there already.
+            Err(Errno(libc::ENOENT | libc::EEXIST)) => {
+                for (i, page) in pages.iter().enumerate() {
+                    let address = address + i * PAGE_BYTES;
+                    match self.uffd.copy(address, std::slice::from_ref(page), !writable) {
+                        Ok(()) | Err(Errno(libc::EEXIST)) => {}
+                        Err(errno) => return Err(refused("place a page")(errno)),
+                    }
+                }
+            }
+            Err(errno) => return Err(refused("place a page")(errno)),
+        }
+        for i in 0..len {
+            let page = first + i;
+            let frame = self.take_frame(page);
+            let old = self.table[page];
+            let mut entry = old.in_frame(frame);
+            if writable {
+                entry = entry.with(Entry::WRITABLE);
+                if write {
+                    entry = entry.with(Entry::HABIT);
+                } else {
+                    entry = entry.with(Entry::ASSUMED);
+                    self.prints[frame] =
+                        fingerprint(if stored == 0 { &self.zeros[i] } else { &self.staging[i] });
+                }
+            }
+            if !old.is_live() {
+                self.live += 1;
+                self.stretches[page / STRETCH] += 1;
+            }
+            self.table[page] = entry;
+        }
+        Ok(())
+    }
+
+    fn take_frame(&mut self, page: usize) -> usize {
+        let frame = self.unused.pop().map_or(self.frames_made, |frame| frame as usize);
+        self.frames_made = self.frames_made.max(frame + 1);
+        self.frames[frame] = page as u32;
+        self.resident += 1;
+        frame
+    }
+
+    fn leave_frame(&mut self, page: usize) {
+        let frame = self.table[page].frame();
+        self.frames[frame] = NOBODY;
+        self.unused.push(frame as u32);
+        self.resident -= 1;
+    }
+
+    /// Makes room for so many more resident pages.
+    fn make_room(&mut self, more: usize) -> Result<(), EngineError> {
+        loop {
+            let limit = self.limit(self.live + more);
+            let after = self.resident + more;
+            if after <= limit {
+                return Ok(());
+            }
+            self.evict((after - limit).max(BATCH.min(limit / 8)))?;
+        }
+    }
+
+    /// Takes pages out of their frames, about `count` of them.
+    fn evict(&mut self, count: usize) -> Result<(), EngineError> {
+        let mut victims = std::mem::take(&mut self.victims);
+        victims.clear();
+        for _ in 0..self.frames_made {
+            if victims.len() >= count.min(BATCH) {
+                break;
+            }
+            self.hand = if self.hand + 1 >= self.frames_made { 0 } else { self.hand + 1 };
+            let page = self.frames[self.hand];
+            if page != NOBODY && !self.is_pinned(page as usize) {
+                victims.push(page as usize);
+            }
+        }
+        victims.sort_unstable();
+        let answer =
+            if victims.is_empty() { Err(EngineError::Pinned) } else { self.leave(&victims) };
+        self.victims = victims;
+        answer
+    }
+
+    /// Writes pages back as needed and drops them.
+    fn leave(&mut self, victims: &[usize]) -> Result<(), EngineError> {
+        if self.threads {
+            let written = |page: &usize| self.table[*page].has(Entry::WRITABLE);
+            for run in runs(victims.iter().copied().filter(|page| written(page))) {
+                self.uffd
+                    .protect(self.address(run.start), run.len() * PAGE_BYTES, true)
+                    .map_err(refused("protect a page"))?;
+            }
+        }
+        for part in victims.chunks(WINDOW) {
+            self.write_back(part)?;
+        }
+        let pages = runs(victims.iter().copied());
+        let base = self.base;
+        self.dropper
+            .drop_pages(pages.map(|run| (base + run.start * PAGE_BYTES, run.len() * PAGE_BYTES)))
+            .map_err(refused("take a page"))?;
+        for page in victims {
+            self.leave_frame(*page);
+            let left = Entry::RESIDENT | Entry::WRITABLE | Entry::ASSUMED;
+            self.table[*page] = self.table[*page].without(left);
+            if !self.table[*page].is_live() {
+                self.table[*page] = Entry::default();
+                self.forget(*page);
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings the store up to date with at most a window of pages that are about to leave.
+    fn write_back(&mut self, pages: &[usize]) -> Result<(), EngineError> {
+        let (mut clean, mut zero) = (0, 0);
+        let mut writes = [(0, &Page::ZERO); WINDOW];
+        let mut len = 0;
+        // A copy of what may not be read in place; rare, so each in an allocation of its own.
+        let mut copies = Vec::new();
+        for page in pages {
+            if self.table[*page].has(Entry::WRITABLE) && !self.is_readable(*page) {
+                copies.push((*page, Box::new(self.dropper.read_page(self.address(*page))?)));
+            }
+        }
+        for page in pages {
+            let entry = self.table[*page];
+            if !entry.has(Entry::WRITABLE) {
+                clean += 1;
+                continue;
+            }
+            let copy = copies.iter().find(|(copied, _)| copied == page);
+            let content: &Page = match copy {
+                Some((_, copy)) => copy,
+                // SAFETY: own range; resident, readable, and nobody writes to it: it is protected,
+                // or the only thread waits for us.
+                None => unsafe { &*(self.address(*page) as *const Page) },
+            };
+            if content.is_zero() {
+                zero += 1;
+                if entry.has(Entry::STORED) {
+                    self.numbers.push(entry.number());
+                }
+                self.table[*page] = entry.without(Entry::STORED);
+                continue;
+            }
+            let mut after = entry;
+            if !entry.has(Entry::STORED) {
+                let number = match self.numbers.pop() {
+                    Some(number) => number,
+                    None if self.numbers_made < self.store.capacity() => {
+                        self.numbers_made += 1;
+                        self.numbers_made - 1
+                    }
+                    None => return Err(StoreError::Full.into()),
+                };
+                after = after.stored_as(number);
+            }
+            // It came in writable by habit, and nothing was written: the habit is over.
+            if entry.has(Entry::ASSUMED) && fingerprint(content) == self.prints[entry.frame()] {
+                after = after.without(Entry::HABIT);
+            }
+            self.table[*page] = after;
+            writes[len] = (after.number(), content);
+            len += 1;
+        }
+        self.store.write(&writes[..len])?;
+        add(&self.stats.write_backs, len as u64);
+        add(&self.stats.clean_drops, clean);
+        add(&self.stats.zero_drops, zero);
+        Ok(())
+    }
+
+    fn is_readable(&self, page: usize) -> bool {
+        self.space.area(page).is_some_and(|(_, area)| area.prot & libc::PROT_READ != 0)
+    }
+
+    /// A page holds nothing any more.
+    fn forget(&mut self, page: usize) {
+        self.live -= 1;
+        self.stretches[page / STRETCH] -= 1;
+    }
+
+    /// The live pages of a range.
+    fn next_live(&self, mut page: usize, end: usize) -> Option<usize> {
+        while page < end {
+            if self.stretches[page / STRETCH] == 0 {
+                page = (page / STRETCH + 1) * STRETCH;
+            } else if self.table[page].is_live() {
+                return Some(page);
+            } else {
+                page += 1;
+            }
+        }
+        None
+    }
+
+    /// Makes a range hold zeros. The caller drops the pages themselves.
+    pub(super) fn discard(&mut self, range: Range<usize>) {
+        let mut at = range.start;
+        while let Some(page) = self.next_live(at, range.end) {
+            let entry = self.table[page];
+            if entry.has(Entry::RESIDENT) {
+                self.leave_frame(page);
+            }
+            if entry.has(Entry::STORED) {
+                self.numbers.push(entry.number());
+            }
+            self.table[page] = Entry::default();
+            self.forget(page);
+            at = page + 1;
+        }
+        self.publish();
+    }
+
+    /// Gives pages other addresses. The kernel's page tables were moved already, and the new place
+    /// held nothing; the pages there count as written, because their protection is gone.
+    pub(super) fn relocate(&mut self, from: usize, to: usize, pages: usize) {
+        let mut at = from;
+        while let Some(page) = self.next_live(at, from + pages) {
+            let target = page - from + to;
+            let mut entry = std::mem::take(&mut self.table[page]);
+            self.stretches[page / STRETCH] -= 1;
+            if entry.has(Entry::RESIDENT) {
+                self.frames[entry.frame()] = target as u32;
+                entry = entry.with(Entry::WRITABLE).without(Entry::ASSUMED);
+            }
+            self.table[target] = entry;
+            self.stretches[target / STRETCH] += 1;
+            at = page + 1;
+        }
+    }
+
+    /// Takes all pages of a range out of their frames.
+    pub(super) fn evict_range(&mut self, range: Range<usize>) -> Result<(), EngineError> {
+        let mut victims = Vec::with_capacity(BATCH);
+        let mut at = range.start;
+        while let Some(page) = self.next_live(at, range.end) {
+            if self.table[page].has(Entry::RESIDENT) {
+                victims.push(page);
+            }
+            if victims.len() == BATCH {
+                self.leave(&victims)?;
+                victims.clear();
+            }
+            at = page + 1;
+        }
+        self.leave(&victims)
+    }
+
+    /// Watches a range again after the kernel has put another mapping there.
+    pub(super) fn watch(&self, range: Range<usize>) -> Result<(), Unavailable> {
+        let address = self.address(range.start);
+        // SAFETY: own range.
+        let _ = unsafe { sys::advise(address, range.len() * PAGE_BYTES, libc::MADV_NOHUGEPAGE) };
+        self.uffd.register(address, range.len() * PAGE_BYTES)
+    }
+
+    /// Brings in the pages of a range that can be touched and keeps them in their frames, so that
+    /// a system call can use them.
+    ///
+    /// # Errors
+    /// [`EngineError::Pinned`] if more than half of the frames would be held.
+    pub fn pin(&mut self, range: Range<usize>, write: bool) -> Result<Pin, EngineError> {
+        if self.pinned + range.len() > self.limit(self.live) / 2 {
+            return Err(EngineError::Pinned);
+        }
+        let slot = match self.pins.iter().position(Option::is_none) {
+            Some(slot) => slot,
+            None => {
+                self.pins.push(None);
+                self.pins.len() - 1
+            }
+        };
+        self.pins[slot] = Some(range.clone());
+        self.pinned += range.len();
+        let pin = Pin(slot);
+        let mut at = range.start;
+        while at < range.end {
+            let end = range.end.min(at + WINDOW);
+            if let Err(error) = self.hold(at..end, write) {
+                self.unpin(pin);
+                return Err(error);
+            }
+            at = end;
+        }
+        Ok(pin)
+    }
+
+    fn hold(&mut self, range: Range<usize>, write: bool) -> Result<(), EngineError> {
+        let mut missing = [0; WINDOW];
+        let mut len = 0;
+        for page in range {
+            let touchable = |prot: i32| prot & (if write { 2 } else { 3 }) != 0;
+            let entry = self.table[page];
+            if !self.space.area(page).is_some_and(|(_, area)| touchable(area.prot)) {
+                continue;
+            }
+            if !entry.has(Entry::RESIDENT) {
+                missing[len] = page;
+                len += 1;
+            } else if write && !entry.has(Entry::WRITABLE) {
+                self.allow_writes(page)?;
+            }
+        }
+        if len == 0 {
+            return Ok(());
+        }
+        self.make_room(len)?;
+        add(&self.stats.syscall_pages, len as u64);
+        add(&self.stats.misses, len as u64);
+        self.place_all(&missing[..len], write, None)
+    }
+
+    /// Lets the pages of a range go again.
+    pub fn unpin(&mut self, pin: Pin) {
+        if let Some(range) = self.pins.get_mut(pin.0).and_then(Option::take) {
+            self.pinned -= range.len();
+        }
+    }
+
+    fn is_pinned(&self, page: usize) -> bool {
+        self.pinned > 0 && self.pins.iter().flatten().any(|range| range.contains(&page))
+    }
+
+    /// In the child, after a fork: the kernel has forgotten what it watched, and which pages were
+    /// protected. Nothing in the range may have been touched since.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub fn after_fork(&mut self) -> Result<(), Unavailable> {
+        self.uffd = Uffd::open()?;
+        self.uffd.register(self.base, self.config.span * PAGE_BYTES)?;
+        self.dropper = Dropper::new();
+        self.threads = false;
+        self.pins.clear();
+        self.pinned = 0;
+        for frame in 0..self.frames_made {
+            let page = self.frames[frame];
+            if page != NOBODY {
+                let entry = self.table[page as usize].with(Entry::WRITABLE);
+                self.table[page as usize] = entry.without(Entry::ASSUMED);
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings the counts of frames up to date.
+    fn publish(&self) {
+        let peak = |counter: &std::sync::atomic::AtomicU64, n: usize| {
+            if n as u64 > counter.load(Relaxed) {
+                counter.store(n as u64, Relaxed);
+            }
+        };
+        self.stats.resident.store(self.resident as u64, Relaxed);
+        self.stats.live.store(self.live as u64, Relaxed);
+        self.stats.limit.store(self.limit(self.live) as u64, Relaxed);
+        peak(&self.stats.resident_peak, self.resident);
+        peak(&self.stats.live_peak, self.live);
+        let per_page = size_of::<Entry>() * self.live + STRETCH;
+        let per_frame = (size_of::<u32>() + size_of::<u64>()) * self.frames_made;
+        let fixed = 2 * WINDOW * PAGE_BYTES;
+        peak(&self.stats.overhead_bytes, per_page + per_frame + fixed);
+    }
+
+    /// Checks that every count agrees with the tables.
+    ///
+    /// # Errors
+    /// What disagrees.
+    pub fn check(&self) -> Result<(), String> {
+        let (mut live, mut resident, mut at) = (0, 0, 0);
+        let mut numbers = std::collections::HashSet::new();
+        while let Some(page) = self.next_live(at, self.config.span) {
+            let entry = self.table[page];
+            live += 1;
+            if entry.has(Entry::RESIDENT) {
+                resident += 1;
+                if self.frames[entry.frame()] as usize != page {
+                    return Err(format!("page {page} is not in its frame {}", entry.frame()));
+                }
+            }
+            if entry.has(Entry::STORED) && !numbers.insert(entry.number()) {
+                return Err(format!("page {page} is stored as another is: {}", entry.number()));
+            }
+            if self.space.area(page).is_none() {
+                return Err(format!("page {page} holds something and is not mapped"));
+            }
+            at = page + 1;
+        }
+        let used = self.frames[..self.frames_made].iter().filter(|page| **page != NOBODY).count();
+        let counts = [(live, self.live), (resident, self.resident), (resident, used)];
+        match counts.iter().find(|(counted, kept)| counted != kept) {
+            Some(_) => Err(format!("counts differ: {counts:?}")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Runs of neighbours in ascending numbers.
+fn runs(pages: impl Iterator<Item = usize>) -> impl Iterator<Item = Range<usize>> {
+    let mut pages = pages.peekable();
+    std::iter::from_fn(move || {
+        let start = pages.next()?;
+        let mut end = start + 1;
+        while pages.next_if_eq(&end).is_some() {
+            end += 1;
+        }
+        Some(start..end)
+    })
+}
+
+/// A fingerprint of a page's content. Two contents may share one: nothing but a guess may hang on it.
+fn fingerprint(page: &Page) -> u64 {
+    let mut lanes = [0x9e37_79b9_7f4a_7c15u64; 8];
+    for block in bytemuck::cast_slice::<u8, [u64; 8]>(&page.0) {
+        for (lane, word) in lanes.iter_mut().zip(block) {
+            *lane = (*lane ^ word).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        }
+    }
+    lanes
+        .iter()
+        .fold(0, |sum, lane| (sum ^ lane).rotate_left(29).wrapping_mul(0xc4ce_b9fe_1a85_ec53))
+}

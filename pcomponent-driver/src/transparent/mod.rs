@@ -1,0 +1,38 @@
+//! Transparent mapping: an unmodified program's memory behind a fixed number of local frames.
+//!
+//! The kernel's userfaultfd turns a touch of an absent page into a signal in the thread that
+//! touched it; the [`Engine`] brings the page from a [`PageStore`] and lets another one go. Resident
+//! pages cost nothing. `docs/src/explanation/transparent.md` tells why it is built like this.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`engine`] | frames, faults, eviction |
+//! | [`memory`] | mapping, unmapping, protecting and moving parts of the range |
+//! | [`process`] | the engine of this process, and its signal |
+//! | [`store`] | where pages are that are in no frame |
+//! | [`stats`] | what is counted, readable from outside |
+//! | `ahead` | prefetch |
+//! | `space` | what is mapped |
+//! | `entry`, `array` | the page table |
+//! | [`uffd`], `drop`, [`sys`] | the kernel |
+//! | [`lock`] | a lock for signal handlers |
+
+mod ahead;
+mod array;
+mod drop;
+pub mod engine;
+mod entry;
+pub mod lock;
+pub mod memory;
+pub mod process;
+mod space;
+pub mod stats;
+pub mod store;
+pub mod sys;
+pub mod uffd;
+
+pub use engine::{Engine, EngineError, Limit, Pin, TransparentConfig, MIN_FRAMES};
+pub use memory::Move;
+pub use stats::{StatsPage, TransparentStats};
+pub use store::{Page, PageStore, StoreError, TransportStore};
+pub use uffd::Unavailable;

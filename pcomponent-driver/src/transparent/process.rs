@@ -1,0 +1,126 @@
+//! The one engine of this process, and what happens when it is needed.
+//!
+//! A touch of an absent page is a `SIGBUS` in the thread that touched it. Its handler may have
+//! interrupted anything, so it takes only the engine's own lock, and whoever takes that has all signals
+//! blocked: nobody is interrupted by a miss of its own while holding it.
+#![allow(unsafe_code)]
+
+use super::engine::{Engine, EngineError};
+use super::lock::Lock;
+use super::store::StoreError;
+use super::sys;
+
+/// Exit code of a program whose memory was lost, as `sysexits.h` has it for input and output errors.
+pub const LOST: i32 = 74;
+
+static ENGINE: Lock<Option<Engine>> = Lock::new(None);
+
+/// Gives the process its engine. Gives it back if there is one already.
+///
+/// # Errors
+/// The engine that was given.
+pub fn set(engine: Engine) -> Result<(), Box<Engine>> {
+    let mask = sys::block_signals();
+    let mut slot = ENGINE.lock();
+    let answer = if slot.is_some() {
+        Err(Box::new(engine))
+    } else {
+        *slot = Some(engine);
+        Ok(())
+    };
+    drop(slot);
+    sys::set_signals(mask);
+    answer
+}
+
+/// Runs something with the engine, all signals blocked. `None` if there is no engine.
+pub fn with<R>(work: impl FnOnce(&mut Engine) -> R) -> Option<R> {
+    let mask = sys::block_signals();
+    let answer = with_blocked(work);
+    sys::set_signals(mask);
+    answer
+}
+
+/// As [`with`], where all signals are blocked already.
+pub fn with_blocked<R>(work: impl FnOnce(&mut Engine) -> R) -> Option<R> {
+    ENGINE.lock().as_mut().map(work)
+}
+
+/// Serves a fault at an address; `false` if it is not ours. All signals are blocked. Stops the
+/// process if its memory is lost.
+pub fn on_fault(address: usize, write: bool) -> bool {
+    let started = sys::now();
+    loop {
+        let answer = with_blocked(|engine| {
+            let page = engine.page(address)?;
+            let answer = engine.fault(page, write);
+            if answer.is_ok() {
+                engine.stats().latency(sys::now() - started);
+            }
+            Some(answer)
+        });
+        match answer.flatten() {
+            None => return false,
+            Some(Ok(())) => return true,
+            // System calls of other threads hold the frames: they end.
+            Some(Err(EngineError::Pinned)) => sys::yield_now(),
+            Some(Err(error)) => lost(&error),
+        }
+    }
+}
+
+/// Stops the process because a page of its memory cannot be had.
+pub fn lost(error: &EngineError) -> ! {
+    match error {
+        EngineError::Store(StoreError::Full) => {
+            stop("the memory component is full: the program was promised more memory than there is")
+        }
+        error => stop(&error.to_string()),
+    }
+}
+
+/// Stops the process with a message.
+pub fn stop(why: &str) -> ! {
+    sys::say(&["splitmem: the program was stopped: ", why, "\n"]);
+    sys::exit(LOST)
+}
+
+/// Serves this process's faults with a handler of `SIGBUS`, for programs that use the engine
+/// themselves (`splitmem run` has its own).
+///
+/// # Errors
+/// The kernel's.
+pub fn handle_faults() -> Result<(), sys::Errno> {
+    // SAFETY: a handler that does only what a handler may do, for all of the process's life.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = on_sigbus as *const () as usize;
+        action.sa_flags = libc::SA_SIGINFO;
+        libc::sigfillset(&raw mut action.sa_mask);
+        if libc::sigaction(libc::SIGBUS, &raw const action, std::ptr::null_mut()) != 0 {
+            return Err(sys::Errno(std::io::Error::last_os_error().raw_os_error().unwrap_or(0)));
+        }
+    }
+    Ok(())
+}
+
+/// Address and kind of the access that a fault's signal is about.
+///
+/// # Safety
+/// The arguments are those of a handler of `SIGBUS`.
+pub unsafe fn access(info: *const libc::siginfo_t, context: *const libc::c_void) -> (usize, bool) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let registers = &(*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs;
+        // Bit 1 of the page fault's error code: a write.
+        ((*info).si_addr() as usize, registers[libc::REG_ERR as usize] & 2 != 0)
+    }
+}
+
+extern "C" fn on_sigbus(_: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: the kernel's arguments.
+    let (address, write) = unsafe { access(info, context) };
+    if !on_fault(address, write) {
+        stop("SIGBUS: an access beyond the end of a mapped file, or to memory that failed");
+    }
+}

@@ -1,0 +1,237 @@
+//! System calls without the C library: no `errno`, no cancellation, no locks.
+//!
+//! The engine runs inside signal handlers that may have interrupted anything, the C library's own
+//! functions included, and in `splitmem run` every other system call of the process is intercepted.
+//! So everything here goes through one instruction whose address is known ([`stub`]).
+//!
+//! # Rules that the `unsafe` here relies on
+//! * **Kernel checks**: a system call that is given a bad address answers `EFAULT`; it is unsafe
+//!   only where it changes memory that Rust owns.
+//! * **Own mapping**: memory is mapped, protected or dropped only in ranges that the caller reserved.
+#![allow(unsafe_code)]
+
+use std::arch::global_asm;
+use std::ops::Range;
+
+/// Linux's number of an error, positive.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Errno(pub i32);
+
+impl std::fmt::Display for Errno {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::io::Error::from_raw_os_error(self.0).fmt(f)
+    }
+}
+
+impl std::error::Error for Errno {}
+
+global_asm!(
+    ".pushsection .text.splitmem_stub,\"ax\",@progbits",
+    ".balign 64",
+    ".hidden splitmem_stub_start",
+    ".hidden splitmem_stub_end",
+    ".hidden splitmem_syscall",
+    ".hidden splitmem_restore",
+    ".hidden splitmem_clone",
+    ".globl splitmem_stub_start, splitmem_stub_end, splitmem_syscall, splitmem_restore, splitmem_clone",
+    "splitmem_stub_start:",
+    // isize splitmem_syscall(number, a, b, c, d, e, f)
+    ".type splitmem_syscall, @function",
+    "splitmem_syscall:",
+    "mov rax, rdi",
+    "mov rdi, rsi",
+    "mov rsi, rdx",
+    "mov rdx, rcx",
+    "mov r10, r8",
+    "mov r8, r9",
+    "mov r9, [rsp + 8]",
+    "syscall",
+    "ret",
+    // What a signal handler returns to.
+    ".type splitmem_restore, @function",
+    "splitmem_restore:",
+    "mov eax, 15",
+    "syscall",
+    "nop",
+    // isize splitmem_clone(flags, frame, parent_tid, child_tid, tls): the new thread takes its
+    // registers from the frame of 16 words and calls the function in word 15 before it goes on.
+    ".type splitmem_clone, @function",
+    "splitmem_clone:",
+    "mov r10, rcx",
+    "mov eax, 56",
+    "syscall",
+    "test rax, rax",
+    "jz 2f",
+    "ret",
+    "2:",
+    "xor ebp, ebp",
+    "mov rbx, rsp",
+    "and rsp, -16",
+    "call [rbx + 120]",
+    "mov r8, [rbx]",
+    "mov r9, [rbx + 8]",
+    "mov r10, [rbx + 16]",
+    "mov r12, [rbx + 24]",
+    "mov r13, [rbx + 32]",
+    "mov r14, [rbx + 40]",
+    "mov r15, [rbx + 48]",
+    "mov rdi, [rbx + 56]",
+    "mov rsi, [rbx + 64]",
+    "mov rbp, [rbx + 72]",
+    "mov rdx, [rbx + 88]",
+    "mov rcx, [rbx + 104]",
+    "mov rsp, [rbx + 112]",
+    "mov rbx, [rbx + 80]",
+    "xor eax, eax",
+    "jmp rcx",
+    "nop",
+    "splitmem_stub_end:",
+    ".popsection",
+);
+
+extern "C" {
+    static splitmem_stub_start: u8;
+    static splitmem_stub_end: u8;
+    fn splitmem_syscall(
+        n: usize,
+        a: usize,
+        b: usize,
+        c: usize,
+        d: usize,
+        e: usize,
+        f: usize,
+    ) -> isize;
+    fn splitmem_restore();
+    fn splitmem_clone(flags: usize, frame: usize, ptid: usize, ctid: usize, tls: usize) -> isize;
+}
+
+/// Addresses from which our own system calls come.
+pub fn stub() -> Range<usize> {
+    (&raw const splitmem_stub_start) as usize..(&raw const splitmem_stub_end) as usize
+}
+
+/// What signal handlers return to (`sa_restorer`).
+pub fn restorer() -> usize {
+    splitmem_restore as *const () as usize
+}
+
+/// A system call, with its answer as the kernel gives it: errors from -4095 to -1.
+///
+/// # Safety
+/// The call must not change memory that Rust owns other than through its arguments.
+#[inline]
+pub unsafe fn raw(n: i64, args: [usize; 6]) -> isize {
+    let [a, b, c, d, e, f] = args;
+    // SAFETY: the caller's promise.
+    unsafe { splitmem_syscall(n as usize, a, b, c, d, e, f) }
+}
+
+/// `clone` of a thread that goes on from the registers in `frame`.
+///
+/// # Safety
+/// `frame` is the address of 16 words on the new thread's stack, as [`splitmem_clone`] reads them,
+/// and everything there is right for a thread that starts.
+pub unsafe fn clone_thread(flags: usize, frame: usize, ids: [usize; 2], tls: usize) -> isize {
+    // SAFETY: the caller's promise.
+    unsafe { splitmem_clone(flags, frame, ids[0], ids[1], tls) }
+}
+
+/// The answer as a result.
+pub fn result(answer: isize) -> Result<usize, Errno> {
+    if (-4095..0).contains(&answer) {
+        Err(Errno(-answer as i32))
+    } else {
+        Ok(answer as usize)
+    }
+}
+
+/// Reserves address space that cannot be touched until [`protect`]; at `address` if it is not zero.
+pub fn reserve(address: usize, bytes: usize) -> Result<usize, Errno> {
+    let fixed = if address == 0 { 0 } else { libc::MAP_FIXED_NOREPLACE };
+    map(address, bytes, libc::PROT_NONE, fixed)
+}
+
+/// Zeroed memory that the kernel provides where it is touched.
+pub fn zeros(bytes: usize) -> Result<usize, Errno> {
+    map(0, bytes, libc::PROT_READ | libc::PROT_WRITE, 0)
+}
+
+fn map(address: usize, bytes: usize, prot: i32, flags: i32) -> Result<usize, Errno> {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | flags;
+    let args = [address, bytes, prot as usize, flags as usize, usize::MAX, 0];
+    // SAFETY: a new mapping; with an address it fails rather than replace another.
+    result(unsafe { raw(libc::SYS_mmap, args) })
+}
+
+/// Puts a reservation where one of ours is or was.
+///
+/// # Safety
+/// The range is the caller's reservation and nothing in it is used any more.
+pub unsafe fn replace_with_reservation(address: usize, bytes: usize) -> Result<(), Errno> {
+    map(address, bytes, libc::PROT_NONE, libc::MAP_FIXED).map(drop)
+}
+
+/// Changes the protection of a range.
+///
+/// # Safety
+/// The range is the caller's reservation.
+pub unsafe fn protect(address: usize, bytes: usize, prot: i32) -> Result<(), Errno> {
+    // SAFETY: the caller's promise.
+    result(unsafe { raw(libc::SYS_mprotect, [address, bytes, prot as usize, 0, 0, 0]) }).map(drop)
+}
+
+/// Drops the pages of a range.
+///
+/// # Safety
+/// The range is the caller's reservation, and its content is not needed.
+pub unsafe fn advise(address: usize, bytes: usize, advice: i32) -> Result<(), Errno> {
+    // SAFETY: the caller's promise.
+    result(unsafe { raw(libc::SYS_madvise, [address, bytes, advice as usize, 0, 0, 0]) }).map(drop)
+}
+
+/// Gives the processor to another thread.
+pub fn yield_now() {
+    // SAFETY: touches no memory.
+    unsafe { raw(libc::SYS_sched_yield, [0; 6]) };
+}
+
+/// Blocks every signal; gives the mask that was.
+pub fn block_signals() -> u64 {
+    let (all, mut old) = (u64::MAX, 0u64);
+    let args =
+        [libc::SIG_SETMASK as usize, &raw const all as usize, &raw mut old as usize, 8, 0, 0];
+    // SAFETY: reads and writes the two words.
+    unsafe { raw(libc::SYS_rt_sigprocmask, args) };
+    old
+}
+
+/// Sets the mask of blocked signals.
+pub fn set_signals(mask: u64) {
+    let args = [libc::SIG_SETMASK as usize, &raw const mask as usize, 0, 8, 0, 0];
+    // SAFETY: reads the word.
+    unsafe { raw(libc::SYS_rt_sigprocmask, args) };
+}
+
+/// Writes to the standard error, in pieces, without allocating.
+pub fn say(parts: &[&str]) {
+    for part in parts {
+        // SAFETY: the kernel only reads the text.
+        unsafe { raw(libc::SYS_write, [2, part.as_ptr() as usize, part.len(), 0, 0, 0]) };
+    }
+}
+
+/// Ends the process.
+pub fn exit(code: i32) -> ! {
+    loop {
+        // SAFETY: does not return.
+        unsafe { raw(libc::SYS_exit_group, [code as usize, 0, 0, 0, 0, 0]) };
+    }
+}
+
+/// Nanoseconds of the monotonic clock.
+pub fn now() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: writes `time`. The C library asks the vDSO and takes no lock.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
