@@ -10,6 +10,7 @@
 //! | [`memory`] | mapping, unmapping, protecting and moving parts of the range |
 //! | [`process`] | the engine of this process, and its signal |
 //! | [`store`] | where pages are that are in no frame |
+//! | [`settings`] | what `splitmem run` tells the library in the program |
 //! | [`stats`] | what is counted, readable from outside |
 //! | `ahead` | prefetch |
 //! | `space` | what is mapped |
@@ -25,6 +26,7 @@ mod entry;
 pub mod lock;
 pub mod memory;
 pub mod process;
+pub mod settings;
 mod space;
 pub mod stats;
 pub mod store;

@@ -1,0 +1,186 @@
+//! What a system call touches of managed memory.
+//!
+//! The kernel cannot bring pages in: for it an absent page is a bad address. So the pages of a call's
+//! arguments are brought in and held before the call, and let go after it.
+
+use pcomponent_driver::transparent::{process, sys, EngineError, Pin};
+use pcomponent_driver::transport::PAGE_BYTES;
+
+use crate::{gate, memory};
+
+/// Ranges that one call can hold.
+const HELD: usize = 96;
+/// Times that others are waited for who hold the frames.
+const PATIENCE: usize = 2000;
+
+/// Ranges held for one call; let go when dropped.
+pub struct Held {
+    pins: [Option<Pin>; HELD],
+    len: usize,
+    last: (usize, bool),
+}
+
+impl Held {
+    /// Nothing held.
+    pub fn new() -> Self {
+        Self { pins: [None; HELD], len: 0, last: (usize::MAX, false) }
+    }
+
+    /// Holds the managed pages of a range; `ENOMEM` if too much is held already.
+    pub fn hold(&mut self, address: usize, bytes: usize, write: bool) -> Result<(), isize> {
+        if bytes == 0 || !memory::is_managed(address) {
+            return Ok(());
+        }
+        let no_room = -(libc::ENOMEM as isize);
+        let only_page = address / PAGE_BYTES == (address + bytes - 1) / PAGE_BYTES;
+        if only_page && self.last == (address / PAGE_BYTES, write) {
+            return Ok(());
+        }
+        if self.len == HELD {
+            return Err(no_room);
+        }
+        for _ in 0..PATIENCE {
+            let answer = gate::engine(|engine| {
+                let first = engine.page(address)?;
+                let end = (address + bytes).min(engine.range().end);
+                let count = (end - engine.address(first)).div_ceil(PAGE_BYTES);
+                Some(engine.pin(first..first + count, write))
+            });
+            match answer {
+                None => return Ok(()),
+                Some(Ok(pin)) => {
+                    self.pins[self.len] = Some(pin);
+                    self.len += 1;
+                    self.last = if only_page { (address / PAGE_BYTES, write) } else { self.last };
+                    return Ok(());
+                }
+                Some(Err(EngineError::Pinned)) => sys::yield_now(),
+                Some(Err(error)) => process::lost(&error),
+            }
+        }
+        Err(no_room)
+    }
+
+    /// Holds the text at an address, up to its end.
+    ///
+    /// # Safety
+    /// It is the program's pointer to such a text.
+    pub unsafe fn hold_text(&mut self, address: usize) -> Result<(), isize> {
+        if !memory::is_managed(address) {
+            return Ok(());
+        }
+        // SAFETY: the caller's promise. Reading brings the pages in, too.
+        let bytes = unsafe { std::ffi::CStr::from_ptr(address as *const libc::c_char) };
+        self.hold(address, bytes.count_bytes() + 1, false)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if self.len > 0 {
+            gate::engine(|engine| {
+                self.pins[..self.len].iter().flatten().for_each(|pin| engine.unpin(*pin));
+            });
+        }
+    }
+}
+
+/// A buffer of a call: which argument points to it, which one says how long it is, and whether
+/// the kernel writes to it.
+#[derive(Clone, Copy)]
+pub struct Buffer {
+    pub pointer: usize,
+    pub length: usize,
+    pub unit: usize,
+    pub write: bool,
+}
+
+const fn buffer(pointer: usize, length: usize, unit: usize, write: bool) -> Option<Buffer> {
+    Some(Buffer { pointer, length, unit, write })
+}
+
+/// The buffer of a call whose size stands in its arguments.
+pub fn sized(n: i64) -> Option<Buffer> {
+    match n {
+        libc::SYS_read | libc::SYS_pread64 | libc::SYS_recvfrom => buffer(1, 2, 1, true),
+        libc::SYS_getdents | libc::SYS_getdents64 | libc::SYS_readlink => buffer(1, 2, 1, true),
+        libc::SYS_write | libc::SYS_pwrite64 | libc::SYS_sendto => buffer(1, 2, 1, false),
+        libc::SYS_readlinkat => buffer(2, 3, 1, true),
+        libc::SYS_getrandom | libc::SYS_getcwd => buffer(0, 1, 1, true),
+        libc::SYS_poll | libc::SYS_ppoll => buffer(0, 1, 8, true),
+        libc::SYS_epoll_wait | libc::SYS_epoll_pwait | libc::SYS_epoll_pwait2 => {
+            buffer(1, 2, 12, true)
+        }
+        libc::SYS_mincore => buffer(2, 1, 1, true),
+        libc::SYS_getxattr | libc::SYS_lgetxattr | libc::SYS_fgetxattr => buffer(2, 3, 1, true),
+        libc::SYS_setxattr | libc::SYS_lsetxattr | libc::SYS_fsetxattr => buffer(2, 3, 1, false),
+        libc::SYS_listxattr | libc::SYS_llistxattr | libc::SYS_flistxattr => buffer(1, 2, 1, true),
+        libc::SYS_getgroups => buffer(1, 0, 4, true),
+        libc::SYS_msgrcv => buffer(1, 2, 1, true),
+        libc::SYS_msgsnd => buffer(1, 2, 1, false),
+        libc::SYS_add_key => buffer(2, 3, 1, false),
+        _ => None,
+    }
+}
+
+/// Whether the buffer may be worked on in pieces, as the kernel itself may do.
+pub fn divisible(n: i64) -> bool {
+    matches!(n, libc::SYS_read | libc::SYS_pread64 | libc::SYS_write | libc::SYS_pwrite64)
+}
+
+/// Holds the vectors of `readv` and `writev` and what they point to.
+///
+/// # Safety
+/// They are the program's.
+pub unsafe fn hold_vectors(
+    held: &mut Held,
+    vectors: usize,
+    count: usize,
+    write: bool,
+) -> Result<(), isize> {
+    const BYTES: usize = size_of::<libc::iovec>();
+    held.hold(vectors, count * BYTES, false)?;
+    for i in 0..count.min(1024) {
+        // SAFETY: the caller's promise.
+        let vector = unsafe { ((vectors + i * BYTES) as *const libc::iovec).read() };
+        held.hold(vector.iov_base as usize, vector.iov_len, write)?;
+    }
+    Ok(())
+}
+
+/// Holds a `msghdr` and what it points to.
+///
+/// # Safety
+/// It is the program's.
+pub unsafe fn hold_message(held: &mut Held, message: usize, write: bool) -> Result<(), isize> {
+    held.hold(message, size_of::<libc::msghdr>(), true)?;
+    // SAFETY: the caller's promise.
+    unsafe {
+        let message = (message as *const libc::msghdr).read();
+        held.hold(message.msg_name as usize, message.msg_namelen as usize, write)?;
+        held.hold(message.msg_control as usize, message.msg_controllen, write)?;
+        hold_vectors(held, message.msg_iov as usize, message.msg_iovlen, write)
+    }
+}
+
+/// Holds a list of texts that ends with a null pointer (`argv`, `envp`).
+///
+/// # Safety
+/// It is the program's.
+pub unsafe fn hold_texts(held: &mut Held, list: usize) -> Result<(), isize> {
+    if list == 0 {
+        return Ok(());
+    }
+    let mut at = list;
+    loop {
+        held.hold(at, size_of::<usize>(), false)?;
+        // SAFETY: the caller's promise.
+        let text = unsafe { (at as *const usize).read() };
+        if text == 0 {
+            return Ok(());
+        }
+        // SAFETY: the caller's promise.
+        unsafe { held.hold_text(text) }?;
+        at += size_of::<usize>();
+    }
+}

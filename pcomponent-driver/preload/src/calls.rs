@@ -1,0 +1,289 @@
+//! The program's system calls.
+//!
+//! Nearly all go to the kernel as they are, with the pages that they need held. Those about memory,
+//! signals, threads and processes are answered here or changed; those that let the kernel touch memory
+//! behind our back are refused.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use pcomponent_driver::transparent::sys;
+use pcomponent_driver::transport::PAGE_BYTES;
+
+use crate::buffers::{self, Held};
+use crate::{memory, report, signals, threads};
+
+/// Most bytes of one piece of a large buffer.
+static PIECE: AtomicUsize = AtomicUsize::new(1 << 20);
+
+/// Sets the largest piece of a buffer that is held at a time.
+pub fn set_piece(bytes: usize) {
+    PIECE.store(bytes.next_multiple_of(PAGE_BYTES), Ordering::Relaxed);
+}
+
+fn error(errno: i32) -> isize {
+    -(errno as isize)
+}
+
+fn pass(n: i64, args: [usize; 6]) -> isize {
+    // SAFETY: the program's own call; the pages that it touches are held or not ours.
+    unsafe { sys::raw(n, args) }
+}
+
+/// Serves the call that a `SIGSYS` is about.
+pub fn serve(context: &mut libc::ucontext_t) {
+    let registers = &context.uc_mcontext.gregs;
+    let arg = |register: i32| registers[register as usize] as usize;
+    let n = registers[libc::REG_RAX as usize];
+    let args = [
+        arg(libc::REG_RDI),
+        arg(libc::REG_RSI),
+        arg(libc::REG_RDX),
+        arg(libc::REG_R10),
+        arg(libc::REG_R8),
+        arg(libc::REG_R9),
+    ];
+    if n == libc::SYS_rt_sigreturn {
+        // From a frame that is not ours: the stub returns through it.
+        context.uc_mcontext.gregs[libc::REG_RIP as usize] = sys::restorer() as i64;
+        return;
+    }
+    let answer = call(n, args, context);
+    context.uc_mcontext.gregs[libc::REG_RAX as usize] = answer as i64;
+}
+
+fn call(n: i64, args: [usize; 6], context: &mut libc::ucontext_t) -> isize {
+    // SAFETY, in all of this: the pointers are the program's, and are touched as the kernel would.
+    match n {
+        libc::SYS_mmap => memory::mmap(args),
+        libc::SYS_munmap => memory::munmap(args),
+        libc::SYS_mremap => memory::mremap(args),
+        libc::SYS_mprotect | libc::SYS_pkey_mprotect => memory::mprotect(n, args),
+        libc::SYS_madvise => memory::madvise(args),
+        libc::SYS_brk => memory::brk(args),
+        libc::SYS_mlock | libc::SYS_mlock2 | libc::SYS_mlockall => memory::mlock(n, args),
+        // SAFETY: see above.
+        libc::SYS_rt_sigaction => unsafe { signals::action(args[0] as i32, args[1], args[2]) },
+        // SAFETY: see above.
+        libc::SYS_rt_sigprocmask => unsafe {
+            signals::mask(context, args[0] as i32, args[1], args[2])
+        },
+        libc::SYS_rt_sigsuspend => with_mask(n, args, 0),
+        libc::SYS_ppoll => with_mask(n, args, 3),
+        libc::SYS_epoll_pwait | libc::SYS_epoll_pwait2 => with_mask(n, args, 4),
+        libc::SYS_pselect6 => pselect(args),
+        // SAFETY: see above.
+        libc::SYS_clone => unsafe { threads::clone(context, args) },
+        // SAFETY: see above.
+        libc::SYS_fork | libc::SYS_vfork => unsafe {
+            threads::clone(context, [libc::SIGCHLD as usize, 0, 0, 0, 0, 0])
+        },
+        // The C library then uses clone, whose arguments stand in registers.
+        libc::SYS_clone3 => error(libc::ENOSYS),
+        libc::SYS_execve => exec(n, args, 0),
+        libc::SYS_execveat => exec(n, args, 1),
+        libc::SYS_exit_group => {
+            report::ended();
+            pass(n, args)
+        }
+        libc::SYS_futex => futex(args),
+        libc::SYS_readv | libc::SYS_preadv | libc::SYS_preadv2 => vectors(n, args, true),
+        libc::SYS_writev | libc::SYS_pwritev | libc::SYS_pwritev2 => vectors(n, args, false),
+        libc::SYS_sendmsg => message(n, args, false),
+        libc::SYS_recvmsg => message(n, args, true),
+        libc::SYS_sendmmsg => messages(n, args, false),
+        libc::SYS_recvmmsg => messages(n, args, true),
+        libc::SYS_process_vm_readv => vectors(n, args, true),
+        libc::SYS_process_vm_writev => vectors(n, args, false),
+        libc::SYS_userfaultfd => refuse("userfaultfd"),
+        libc::SYS_io_uring_setup => refuse("io_uring"),
+        libc::SYS_io_setup => refuse("asynchronous input and output"),
+        libc::SYS_vmsplice => refuse("vmsplice"),
+        libc::SYS_sigaltstack => alternate_stack(args),
+        _ => plain(n, args),
+    }
+}
+
+/// What would let the kernel touch memory behind our back: programs do without it.
+fn refuse(what: &str) -> isize {
+    static SAID: AtomicBool = AtomicBool::new(false);
+    if !SAID.swap(true, Ordering::Relaxed) {
+        sys::say(&[
+            "splitmem: refused: the program uses ",
+            what,
+            ", which cannot work on managed memory\n",
+        ]);
+    }
+    error(libc::ENOSYS)
+}
+
+/// A call that is what it is.
+fn plain(n: i64, args: [usize; 6]) -> isize {
+    if !args.iter().any(|arg| memory::is_managed(*arg)) {
+        return pass(n, args);
+    }
+    let Some(buffer) = buffers::sized(n) else { return held(n, args, usize::MAX) };
+    let whole = args[buffer.length].saturating_mul(buffer.unit);
+    let piece = PIECE.load(Ordering::Relaxed);
+    if whole > piece && buffers::divisible(n) && memory::is_managed(args[buffer.pointer]) {
+        return pieces(n, args, piece);
+    }
+    let mut pins = Held::new();
+    if let Err(errno) = pins.hold(args[buffer.pointer], whole, buffer.write) {
+        return errno;
+    }
+    held(n, args, buffer.pointer)
+}
+
+/// With what the other arguments point to held: nothing in the interface is longer than a page.
+fn held(n: i64, args: [usize; 6], but: usize) -> isize {
+    let mut pins = Held::new();
+    for (i, arg) in args.iter().enumerate() {
+        if i != but {
+            if let Err(errno) = pins.hold(*arg, PAGE_BYTES, true) {
+                return errno;
+            }
+        }
+    }
+    pass(n, args)
+}
+
+/// Reads or writes in pieces. Ends early where the kernel might.
+fn pieces(n: i64, args: [usize; 6], piece: usize) -> isize {
+    let [fd, address, bytes, offset, ..] = args;
+    let write = matches!(n, libc::SYS_read | libc::SYS_pread64);
+    let mut done = 0;
+    while done < bytes {
+        let part = piece.min(bytes - done);
+        let mut pins = Held::new();
+        if let Err(errno) = pins.hold(address + done, part, write) {
+            return if done > 0 { done as isize } else { errno };
+        }
+        let answer = pass(n, [fd, address + done, part, offset.wrapping_add(done), 0, 0]);
+        if answer < 0 {
+            return if done > 0 { done as isize } else { answer };
+        }
+        done += answer as usize;
+        // From anything but a file, more would have to be waited for.
+        if (answer as usize) < part || (n == libc::SYS_read && !is_file(fd)) {
+            break;
+        }
+    }
+    done as isize
+}
+
+fn is_file(fd: usize) -> bool {
+    let mut stat = std::mem::MaybeUninit::<libc::stat>::zeroed();
+    let answer = pass(libc::SYS_fstat, [fd, stat.as_mut_ptr() as usize, 0, 0, 0, 0]);
+    // SAFETY: zeroed, and any bits are a `stat`.
+    answer == 0 && unsafe { stat.assume_init() }.st_mode & libc::S_IFMT == libc::S_IFREG
+}
+
+/// A wait on a word must not hold its page for as long as it lasts. It is enough that the page is
+/// there when the kernel looks; if it has gone by then, again.
+fn futex(args: [usize; 6]) -> isize {
+    loop {
+        let managed = [args[0], args[3], args[4]].iter().any(|arg| memory::is_managed(*arg));
+        if managed {
+            let mut pins = Held::new();
+            for arg in [args[0], args[3], args[4]] {
+                if let Err(errno) = pins.hold(arg, size_of::<u64>(), true) {
+                    return errno;
+                }
+            }
+        }
+        let answer = pass(libc::SYS_futex, args);
+        if answer != error(libc::EFAULT) || !managed {
+            return answer;
+        }
+    }
+}
+
+fn vectors(n: i64, args: [usize; 6], write: bool) -> isize {
+    let mut pins = Held::new();
+    // SAFETY: the program's own.
+    match unsafe { buffers::hold_vectors(&mut pins, args[1], args[2], write) } {
+        Ok(()) => pass(n, args),
+        Err(errno) => errno,
+    }
+}
+
+fn message(n: i64, args: [usize; 6], write: bool) -> isize {
+    let mut pins = Held::new();
+    // SAFETY: the program's own.
+    match unsafe { buffers::hold_message(&mut pins, args[1], write) } {
+        Ok(()) => pass(n, args),
+        Err(errno) => errno,
+    }
+}
+
+fn messages(n: i64, args: [usize; 6], write: bool) -> isize {
+    let mut pins = Held::new();
+    for i in 0..args[2].min(1024) {
+        let message = args[1] + i * size_of::<libc::mmsghdr>();
+        // SAFETY: the program's own.
+        let held = unsafe { buffers::hold_message(&mut pins, message, write) };
+        if let Err(errno) = held.and_then(|()| pins.hold(message, size_of::<libc::mmsghdr>(), true))
+        {
+            return errno;
+        }
+    }
+    plain(n, args)
+}
+
+fn exec(n: i64, args: [usize; 6], path: usize) -> isize {
+    let mut pins = Held::new();
+    // SAFETY: the program's own.
+    let held = unsafe {
+        pins.hold_text(args[path])
+            .and_then(|()| buffers::hold_texts(&mut pins, args[path + 1]))
+            .and_then(|()| buffers::hold_texts(&mut pins, args[path + 2]))
+    };
+    match held {
+        Ok(()) => pass(n, args),
+        Err(_) => error(libc::E2BIG),
+    }
+}
+
+/// A call whose argument `at` is a mask of signals to block meanwhile.
+fn with_mask(n: i64, mut args: [usize; 6], at: usize) -> isize {
+    let mask;
+    if args[at] != 0 {
+        // SAFETY: the program's own.
+        mask = unsafe { signals::without_ours(args[at]) };
+        args[at] = &raw const mask as usize;
+    }
+    plain(n, args)
+}
+
+fn pselect(mut args: [usize; 6]) -> isize {
+    let mask;
+    let record: [usize; 2];
+    if args[5] != 0 {
+        // SAFETY: the program's own: a pointer to a mask, and its size.
+        let [pointer, size] = unsafe { (args[5] as *const [usize; 2]).read() };
+        if pointer != 0 {
+            // SAFETY: the program's own.
+            mask = unsafe { signals::without_ours(pointer) };
+            record = [&raw const mask as usize, size];
+            args[5] = &raw const record as usize;
+        }
+    }
+    plain(libc::SYS_pselect6, args)
+}
+
+/// The kernel writes to such a stack when a signal comes, whenever that is.
+fn alternate_stack(args: [usize; 6]) -> isize {
+    if args[0] != 0 {
+        // SAFETY: the program's own.
+        let stack = unsafe { (args[0] as *const libc::stack_t).read() };
+        if stack.ss_flags & libc::SS_DISABLE == 0 && memory::is_managed(stack.ss_sp as usize) {
+            let mut pins = Held::new();
+            if let Err(errno) = pins.hold(stack.ss_sp as usize, stack.ss_size, true) {
+                return errno;
+            }
+            // Held for good.
+            std::mem::forget(pins);
+        }
+    }
+    plain(libc::SYS_sigaltstack, args)
+}

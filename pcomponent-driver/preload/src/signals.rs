@@ -1,0 +1,221 @@
+//! The program's signals. `SIGBUS` and `SIGSYS` are ours: the program's handlers of them are kept and
+//! called for what is not ours, and they are never blocked.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use pcomponent_driver::transparent::{process, sys};
+
+use crate::{calls, gate};
+
+/// As the kernel has it.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+struct Action {
+    handler: usize,
+    flags: u64,
+    restorer: usize,
+    mask: u64,
+}
+
+const SA_RESTORER: u64 = 0x0400_0000;
+/// `si_code` of a system call that came through the gate.
+const SYS_USER_DISPATCH: i32 = 2;
+
+const fn bit(signal: i32) -> u64 {
+    1 << (signal - 1)
+}
+
+/// Signals that are never blocked.
+const OURS: u64 = bit(libc::SIGBUS) | bit(libc::SIGSYS);
+
+/// What the program wants done with a signal that is ours.
+struct Wanted {
+    handler: AtomicUsize,
+    flags: AtomicU64,
+    mask: AtomicU64,
+}
+
+impl Wanted {
+    const fn nothing() -> Self {
+        Self { handler: AtomicUsize::new(0), flags: AtomicU64::new(0), mask: AtomicU64::new(0) }
+    }
+}
+
+static WANTED: [Wanted; 2] = [Wanted::nothing(), Wanted::nothing()];
+/// The process whose signals these are: a child that shares our memory must not change them.
+static OWNER: AtomicU64 = AtomicU64::new(0);
+static REPORTED: AtomicBool = AtomicBool::new(false);
+
+fn wanted(signal: i32) -> &'static Wanted {
+    &WANTED[usize::from(signal == libc::SIGSYS)]
+}
+
+fn pid() -> u64 {
+    // SAFETY: changes no memory.
+    unsafe { sys::raw(libc::SYS_getpid, [0; 6]) as u64 }
+}
+
+/// Takes over the two signals.
+pub fn install() -> Result<(), sys::Errno> {
+    adopt();
+    let bus = Action {
+        handler: on_sigbus as *const () as usize,
+        flags: libc::SA_SIGINFO as u64 | SA_RESTORER,
+        restorer: sys::restorer(),
+        // Nothing interrupts the engine.
+        mask: u64::MAX,
+    };
+    // A system call inside may block, and what would interrupt it must be able to.
+    let flags = (libc::SA_SIGINFO | libc::SA_NODEFER) as u64 | SA_RESTORER;
+    let sys = Action { handler: on_sigsys as *const () as usize, flags, mask: 0, ..bus };
+    for (signal, action) in [(libc::SIGBUS, bus), (libc::SIGSYS, sys)] {
+        let mut old = Action::default();
+        set(signal, Some(&action), Some(&mut old))?;
+        keep(signal, &old);
+    }
+    let mask = sys::block_signals();
+    sys::set_signals(mask & !OURS);
+    Ok(())
+}
+
+/// This process's signals are ours to keep, from here or from a fork on.
+pub fn adopt() {
+    OWNER.store(pid(), Ordering::Relaxed);
+}
+
+fn keep(signal: i32, action: &Action) {
+    let wanted = wanted(signal);
+    wanted.handler.store(action.handler, Ordering::Relaxed);
+    wanted.flags.store(action.flags, Ordering::Relaxed);
+    wanted.mask.store(action.mask, Ordering::Relaxed);
+}
+
+fn set(signal: i32, new: Option<&Action>, old: Option<&mut Action>) -> Result<(), sys::Errno> {
+    let new = new.map_or(0, |action| &raw const *action as usize);
+    let old = old.map_or(0, |action| &raw mut *action as usize);
+    // SAFETY: the kernel reads and writes the two records; the handlers live as long as the process.
+    let answer = unsafe { sys::raw(libc::SYS_rt_sigaction, [signal as usize, new, old, 8, 0, 0]) };
+    sys::result(answer).map(drop)
+}
+
+/// `rt_sigaction` of the program.
+///
+/// # Safety
+/// The pointers are the program's, and may be touched as it may touch them.
+pub unsafe fn action(signal: i32, new: usize, old: usize) -> isize {
+    // SAFETY: the caller's promise. Copies, because the kernel must not touch the program's pages.
+    let new = (new != 0).then(|| unsafe { (new as *const Action).read() });
+    let mut before = Action::default();
+    if bit(signal.clamp(1, 64)) & OURS != 0 {
+        let wanted = wanted(signal);
+        before = Action {
+            handler: wanted.handler.load(Ordering::Relaxed),
+            flags: wanted.flags.load(Ordering::Relaxed),
+            restorer: 0,
+            mask: wanted.mask.load(Ordering::Relaxed),
+        };
+        if let Some(action) = new.filter(|_| OWNER.load(Ordering::Relaxed) == pid()) {
+            keep(signal, &action);
+        }
+    } else {
+        let new = new.map(|action| Action {
+            flags: action.flags | SA_RESTORER,
+            restorer: sys::restorer(),
+            mask: action.mask & !OURS,
+            ..action
+        });
+        if let Err(errno) = set(signal, new.as_ref(), Some(&mut before)) {
+            return -(errno.0 as isize);
+        }
+    }
+    if old != 0 {
+        // SAFETY: the caller's promise.
+        unsafe { (old as *mut Action).write(before) };
+    }
+    0
+}
+
+/// The mask in the context of a signal, which is the program's.
+fn mask_of(context: &mut libc::ucontext_t) -> *mut u64 {
+    (&raw mut context.uc_sigmask).cast()
+}
+
+/// `rt_sigprocmask` of the program, in effect when the handler returns.
+///
+/// # Safety
+/// As [`action`].
+pub unsafe fn mask(context: &mut libc::ucontext_t, how: i32, new: usize, old: usize) -> isize {
+    let mask = mask_of(context);
+    // SAFETY: the mask is in the context; for the others, the caller's promise.
+    unsafe {
+        let before = mask.read();
+        if new != 0 {
+            let new = (new as *const u64).read();
+            let after = match how {
+                libc::SIG_BLOCK => before | new,
+                libc::SIG_UNBLOCK => before & !new,
+                libc::SIG_SETMASK => new,
+                _ => return -(libc::EINVAL as isize),
+            };
+            mask.write(after & !OURS);
+        }
+        if old != 0 {
+            (old as *mut u64).write(before);
+        }
+    }
+    0
+}
+
+/// A mask that the program hands to a system call, without what is ours.
+///
+/// # Safety
+/// As [`action`].
+pub unsafe fn without_ours(mask: usize) -> u64 {
+    // SAFETY: the caller's promise.
+    unsafe { (mask as *const u64).read() & !OURS }
+}
+
+extern "C" fn on_sigbus(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: the kernel's arguments.
+    let (address, write) = unsafe { process::access(info, context) };
+    if !gate::inside(|| process::on_fault(address, write)) {
+        // SAFETY: the kernel's arguments.
+        unsafe { pass_on(signal, info, context) };
+    }
+}
+
+extern "C" fn on_sigsys(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: the kernel's arguments.
+    unsafe {
+        if (*info).si_code == SYS_USER_DISPATCH {
+            calls::serve(&mut *context.cast::<libc::ucontext_t>());
+        } else {
+            pass_on(signal, info, context);
+        }
+    }
+}
+
+/// Does with a signal that is not about us what the program wants done with it.
+///
+/// # Safety
+/// The arguments are those of its handler.
+unsafe fn pass_on(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    let wanted = wanted(signal);
+    let handler = wanted.handler.load(Ordering::Relaxed);
+    if handler == libc::SIG_DFL || handler == libc::SIG_IGN {
+        if signal == libc::SIGBUS && !REPORTED.swap(true, Ordering::Relaxed) {
+            sys::say(&["splitmem: the program had a SIGBUS of its own\n"]);
+        }
+        // Back to the access, which now does what it would have done.
+        let _ = set(signal, Some(&Action::default()), None);
+        return;
+    }
+    // SAFETY: the program's handler, called as the kernel would call it, its mask included.
+    unsafe {
+        let mask = mask_of(&mut *context.cast()).read();
+        sys::set_signals((mask | wanted.mask.load(Ordering::Relaxed)) & !OURS);
+        let handler: extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void) =
+            std::mem::transmute(handler);
+        handler(signal, info, context);
+    }
+}
