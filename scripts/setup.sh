@@ -115,8 +115,9 @@ find_python() {
 missing_packages() {
     local wanted=(g++ make) p
     for p in "$@"; do
-        # Verilator's launcher is Perl; its FST traces are compressed with lz4 and zlib.
-        [ "$p" = sim ] && wanted+=(perl liblz4-dev zlib1g-dev)
+        # Verilator's launcher is Perl; its FST traces are compressed with lz4 and zlib. SQLite and Redis
+        # (whose server is in redis-tools, under another name) are programs that the tests run.
+        [ "$p" = sim ] && wanted+=(perl liblz4-dev zlib1g-dev redis-tools sqlite3)
     done
     find_python >/dev/null || wanted+=(python3 python3-venv)
     for p in "${wanted[@]}"; do

@@ -77,6 +77,12 @@ pub enum CliError {
     /// The host has no memory for a benchmark.
     #[error("the host has no memory to measure: {0}")]
     HostMemory(std::io::Error),
+    /// An unmodified program could not be run, or was not.
+    #[error(transparent)]
+    Run(#[from] crate::run::RunError),
+    /// A program that ran and failed by itself; its exit code is ours.
+    #[error("the program ended with {0}")]
+    Program(std::process::ExitStatus, u8),
     /// Ctrl-C. Exit code 130.
     #[error("stopped by Ctrl-C")]
     Interrupted,
@@ -114,6 +120,7 @@ impl CliError {
         match self {
             Self::Usage(_) => 2,
             Self::Interrupted => 130,
+            Self::Program(_, code) => *code,
             _ => 1,
         }
     }

@@ -11,6 +11,7 @@
 //! | [`observe`] | what operations take, and where the cycles go |
 //! | [`progress`] | a progress bar for what takes longer than two seconds |
 //! | [`report`] | a self-contained HTML page with plots |
+//! | [`run`] | unmodified programs in managed memory |
 //! | [`size`] | sizes as people write them: `64KiB`, `1GiB`, `25%` |
 //! | [`trace`] | memory traces of programs, read as a stream |
 //! | [`whole_file`] | files that appear whole or not at all |
@@ -27,6 +28,7 @@ pub mod machine;
 pub mod observe;
 pub mod progress;
 pub mod report;
+pub mod run;
 pub mod size;
 pub mod trace;
 pub mod whole_file;

@@ -12,5 +12,6 @@ pub mod latency;
 pub mod lockstep;
 pub mod output;
 pub mod replay;
+pub mod run;
 pub mod sim;
 pub mod soak;

@@ -60,19 +60,6 @@ impl Held {
         }
         Err(no_room)
     }
-
-    /// Holds the text at an address, up to its end.
-    ///
-    /// # Safety
-    /// It is the program's pointer to such a text.
-    pub unsafe fn hold_text(&mut self, address: usize) -> Result<(), isize> {
-        if !memory::is_managed(address) {
-            return Ok(());
-        }
-        // SAFETY: the caller's promise. Reading brings the pages in, too.
-        let bytes = unsafe { std::ffi::CStr::from_ptr(address as *const libc::c_char) };
-        self.hold(address, bytes.count_bytes() + 1, false)
-    }
 }
 
 impl Drop for Held {
@@ -128,6 +115,42 @@ pub fn divisible(n: i64) -> bool {
     matches!(n, libc::SYS_read | libc::SYS_pread64 | libc::SYS_write | libc::SYS_pwrite64)
 }
 
+/// Whether the call may do less than its buffer has room for: then the rest is asked for again.
+pub fn may_be_short(n: i64) -> bool {
+    matches!(
+        n,
+        libc::SYS_recvfrom
+            | libc::SYS_sendto
+            | libc::SYS_getrandom
+            | libc::SYS_getdents
+            | libc::SYS_getdents64
+    )
+}
+
+/// How many of the vectors, from the first on, have no more than so many managed bytes together and
+/// can be held; and the first.
+///
+/// # Safety
+/// They are the program's.
+pub unsafe fn vectors_within(vectors: usize, count: usize, most: usize) -> (usize, libc::iovec) {
+    let nothing = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
+    let (mut bytes, mut first) = (0usize, nothing);
+    for i in 0..count.min(1024) {
+        // SAFETY: the caller's promise.
+        let vector = unsafe { (vectors as *const libc::iovec).add(i).read() };
+        if i == 0 {
+            first = vector;
+        }
+        if memory::is_managed(vector.iov_base as usize) {
+            bytes = bytes.saturating_add(vector.iov_len);
+        }
+        if bytes > most || i + 2 > HELD {
+            return (i, first);
+        }
+    }
+    (count, first)
+}
+
 /// Holds the vectors of `readv` and `writev` and what they point to.
 ///
 /// # Safety
@@ -163,24 +186,32 @@ pub unsafe fn hold_message(held: &mut Held, message: usize, write: bool) -> Resu
     }
 }
 
-/// Holds a list of texts that ends with a null pointer (`argv`, `envp`).
+/// Reads the text at an address to its end, which brings its pages in.
 ///
 /// # Safety
-/// It is the program's.
-pub unsafe fn hold_texts(held: &mut Held, list: usize) -> Result<(), isize> {
-    if list == 0 {
-        return Ok(());
+/// It is the program's pointer to such a text, or null.
+pub unsafe fn touch_text(address: usize) {
+    if memory::is_managed(address) {
+        // SAFETY: the caller's promise.
+        let text = unsafe { std::ffi::CStr::from_ptr(address as *const libc::c_char) };
+        std::hint::black_box(text.count_bytes());
     }
-    let mut at = list;
-    loop {
-        held.hold(at, size_of::<usize>(), false)?;
-        // SAFETY: the caller's promise.
-        let text = unsafe { (at as *const usize).read() };
-        if text == 0 {
-            return Ok(());
+}
+
+/// Reads a list of texts that ends with a null pointer (`argv`, `envp`).
+///
+/// # Safety
+/// It is the program's, or null.
+pub unsafe fn touch_texts(list: usize) {
+    if list == 0 {
+        return;
+    }
+    let mut at = list as *const usize;
+    // SAFETY: the caller's promise.
+    unsafe {
+        while at.read_volatile() != 0 {
+            touch_text(at.read_volatile());
+            at = at.add(1);
         }
-        // SAFETY: the caller's promise.
-        unsafe { held.hold_text(text) }?;
-        at += size_of::<usize>();
     }
 }

@@ -15,6 +15,12 @@ use crate::{memory, report, signals, threads};
 /// Most bytes of one piece of a large buffer.
 static PIECE: AtomicUsize = AtomicUsize::new(1 << 20);
 
+/// Times that a program's arguments are gathered before they are taken to be too many for the frames.
+const EXEC_ATTEMPTS: usize = 100;
+
+/// No message over a network is longer, so none is cut.
+const LARGEST_MESSAGE: usize = 1 << 16;
+
 /// Sets the largest piece of a buffer that is held at a time.
 pub fn set_piece(bytes: usize) {
     PIECE.store(bytes.next_multiple_of(PAGE_BYTES), Ordering::Relaxed);
@@ -127,8 +133,13 @@ fn plain(n: i64, args: [usize; 6]) -> isize {
     if whole > piece && buffers::divisible(n) && memory::is_managed(args[buffer.pointer]) {
         return pieces(n, args, piece);
     }
+    let mut args = args;
+    if whole > piece.max(LARGEST_MESSAGE) && buffers::may_be_short(n) {
+        args[buffer.length] = piece.max(LARGEST_MESSAGE);
+    }
+    let bytes = args[buffer.length].saturating_mul(buffer.unit);
     let mut pins = Held::new();
-    if let Err(errno) = pins.hold(args[buffer.pointer], whole, buffer.write) {
+    if let Err(errno) = pins.hold(args[buffer.pointer], bytes, buffer.write) {
         return errno;
     }
     held(n, args, buffer.pointer)
@@ -198,10 +209,26 @@ fn futex(args: [usize; 6]) -> isize {
     }
 }
 
-fn vectors(n: i64, args: [usize; 6], write: bool) -> isize {
+/// Vectors as far as they can be held together; the kernel, too, may stop early.
+fn vectors(n: i64, mut args: [usize; 6], write: bool) -> isize {
+    let piece = PIECE.load(Ordering::Relaxed);
+    // SAFETY: the program's own.
+    let (count, first) = unsafe { buffers::vectors_within(args[1], args[2], piece) };
+    if count == 0 && args[2] > 0 {
+        let single = match n {
+            libc::SYS_readv => libc::SYS_read,
+            libc::SYS_writev => libc::SYS_write,
+            libc::SYS_preadv => libc::SYS_pread64,
+            libc::SYS_pwritev => libc::SYS_pwrite64,
+            _ => return error(libc::ENOMEM),
+        };
+        let args = [args[0], first.iov_base as usize, first.iov_len, args[3], 0, 0];
+        return pieces(single, args, piece);
+    }
+    args[2] = count;
     let mut pins = Held::new();
     // SAFETY: the program's own.
-    match unsafe { buffers::hold_vectors(&mut pins, args[1], args[2], write) } {
+    match unsafe { buffers::hold_vectors(&mut pins, args[1], count, write) } {
         Ok(()) => pass(n, args),
         Err(errno) => errno,
     }
@@ -230,18 +257,22 @@ fn messages(n: i64, args: [usize; 6], write: bool) -> isize {
     plain(n, args)
 }
 
+/// The arguments may be on more pages than can be held. The kernel copies them before it does anything
+/// else, so it is enough that they are all there at one time.
 fn exec(n: i64, args: [usize; 6], path: usize) -> isize {
-    let mut pins = Held::new();
-    // SAFETY: the program's own.
-    let held = unsafe {
-        pins.hold_text(args[path])
-            .and_then(|()| buffers::hold_texts(&mut pins, args[path + 1]))
-            .and_then(|()| buffers::hold_texts(&mut pins, args[path + 2]))
-    };
-    match held {
-        Ok(()) => pass(n, args),
-        Err(_) => error(libc::E2BIG),
+    for _ in 0..EXEC_ATTEMPTS {
+        // SAFETY: the program's own.
+        unsafe {
+            buffers::touch_text(args[path]);
+            buffers::touch_texts(args[path + 1]);
+            buffers::touch_texts(args[path + 2]);
+        }
+        let answer = pass(n, args);
+        if answer != error(libc::EFAULT) {
+            return answer;
+        }
     }
+    error(libc::E2BIG)
 }
 
 /// A call whose argument `at` is a mask of signals to block meanwhile.

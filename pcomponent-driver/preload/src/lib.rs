@@ -54,7 +54,7 @@ fn take_over(settings: &RunSettings) -> Result<(), String> {
         prefetch: settings.prefetch,
         ..TransparentConfig::with_frames(MIN_FRAMES)
     };
-    let store = store::of(settings);
+    let store = store::of(settings).map_err(|error| error.to_string())?;
     let engine = Engine::new(config, store, report::open()).map_err(|error| error.to_string())?;
     let smallest = settings.smallest.max(1);
     memory::set_range(engine.range(), smallest);

@@ -1,7 +1,8 @@
 //! The memory component of this process.
 
 use pcomponent_driver::backend::model::ModelTransport;
-use pcomponent_driver::transparent::settings::RunSettings;
+use pcomponent_driver::profile::{Delayed, Profile, ProfileError};
+use pcomponent_driver::transparent::settings::{RunSettings, PROFILE};
 use pcomponent_driver::transparent::{Page, PageStore, StoreError, TransportStore};
 use pcomponent_driver::transport::{TransportError, PAGE_BYTES};
 use splitmem_abi::config::HwConfig;
@@ -10,20 +11,30 @@ use splitmem_abi::config::HwConfig;
 const PID: u16 = 1;
 
 /// The store that the settings describe.
-pub fn of(settings: &RunSettings) -> Box<dyn PageStore> {
+///
+/// # Errors
+/// If the profile cannot be read.
+pub fn of(settings: &RunSettings) -> Result<Box<dyn PageStore>, ProfileError> {
+    let profile = profile(settings)?;
     let capacity = (settings.memory / PAGE_BYTES as u64).min(u64::from(u32::MAX)) as u32;
-    Box::new(Model { capacity, store: None })
+    Ok(Box::new(Model { capacity, profile, store: None }))
+}
+
+fn profile(settings: &RunSettings) -> Result<Option<Profile>, ProfileError> {
+    let file = settings.folder.as_ref().filter(|_| settings.profile).map(|f| f.join(PROFILE));
+    file.map(|file| Profile::named(&file.to_string_lossy())).transpose()
 }
 
 /// The golden model, started when the first page has to leave: most processes of a script never need
 /// it.
 struct Model {
     capacity: u32,
-    store: Option<TransportStore<ModelTransport>>,
+    profile: Option<Profile>,
+    store: Option<Box<dyn PageStore>>,
 }
 
 impl Model {
-    fn store(&mut self) -> Result<&mut TransportStore<ModelTransport>, StoreError> {
+    fn store(&mut self) -> Result<&mut dyn PageStore, StoreError> {
         if self.store.is_none() {
             // An eighth more for the component's page table, and what its monitor keeps back.
             let bytes = u64::from(self.capacity) * PAGE_BYTES as u64;
@@ -31,9 +42,18 @@ impl Model {
             let hardware = HwConfig { pa_bits: bits, ..HwConfig::LARGE };
             let transport = ModelTransport::new(hardware)
                 .map_err(|error| TransportError::Gone(error.to_string()))?;
-            self.store = Some(TransportStore::new(transport, PID, self.capacity));
+            let capacity = self.capacity;
+            self.store = Some(match &self.profile {
+                Some(profile) => {
+                    Box::new(TransportStore::new(Delayed::new(transport, profile), PID, capacity))
+                }
+                None => Box::new(TransportStore::new(transport, PID, capacity)),
+            });
         }
-        self.store.as_mut().ok_or(StoreError::Full)
+        match &mut self.store {
+            Some(store) => Ok(store.as_mut()),
+            None => Err(StoreError::Full),
+        }
     }
 }
 

@@ -8,6 +8,9 @@ use crate::config::Prefetch;
 /// The environment variable.
 pub const VARIABLE: &str = "SPLITMEM_RUN";
 
+/// Name of the profile's file in the run's folder.
+pub const PROFILE: &str = "profile.toml";
+
 /// The settings of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunSettings {
@@ -19,6 +22,8 @@ pub struct RunSettings {
     pub memory: u64,
     /// Mappings of fewer bytes stay local, and so does the heap if this is more than a page.
     pub smallest: usize,
+    /// Whether the component has the timing of a profile, which is in the folder ([`PROFILE`]).
+    pub profile: bool,
     /// Where the processes leave their counters.
     pub folder: Option<PathBuf>,
 }
@@ -37,8 +42,8 @@ impl RunSettings {
         };
         let folder =
             self.folder.as_ref().map_or(String::new(), |f| format!(" folder={}", f.display()));
-        let Self { prefetch, memory, smallest, .. } = self;
-        format!("{limit} prefetch={prefetch} memory={memory} smallest={smallest}{folder}")
+        let Self { prefetch, memory, smallest, profile, .. } = self;
+        format!("{limit} prefetch={prefetch} memory={memory} smallest={smallest} profile={profile}{folder}")
     }
 
     /// From text.
@@ -67,6 +72,7 @@ impl RunSettings {
             prefetch: number(value("prefetch")).ok_or_else(wrong)?,
             memory: number(value("memory")).ok_or_else(wrong)?,
             smallest: number(value("smallest")).ok_or_else(wrong)?,
+            profile: number(value("profile")).ok_or_else(wrong)?,
             folder,
         })
     }
@@ -85,12 +91,16 @@ mod tests {
                     prefetch: Prefetch::Trend { pages: 31 },
                     memory: 1 << 33,
                     smallest: 4096,
+                    profile: limit == Limit::Frames(77),
                     folder,
                 };
                 assert_eq!(RunSettings::parse(&settings.format()), Ok(settings));
             }
         }
-        assert!(RunSettings::parse("frames=1 share=0.5 prefetch=none memory=1 smallest=1").is_err());
+        assert!(RunSettings::parse(
+            "frames=1 share=0.5 prefetch=none memory=1 smallest=1 profile=true"
+        )
+        .is_err());
         assert!(RunSettings::parse("").is_err());
     }
 }

@@ -38,6 +38,21 @@ macro_rules! counters {
                 }
             }
 
+            /// The counters in the bytes of such a page; `None` if it is not valid yet, or is of
+            /// another version.
+            pub fn parse(bytes: &[u8]) -> Option<TransparentStats> {
+                let mut words = bytes.chunks_exact(8).map(|word| {
+                    word.try_into().map_or(0, u64::from_ne_bytes)
+                });
+                if words.next()? != Self::MAGIC {
+                    return None;
+                }
+                Some(TransparentStats {
+                    $( $name: words.next()?, )+
+                    latency: words.take(CLASSES).collect(),
+                })
+            }
+
             /// Starts to count from zero.
             pub fn clear(&self) {
                 $( self.$name.store(0, Ordering::Relaxed); )+
@@ -85,8 +100,6 @@ counters! {
     write_faults,
     /// Pages that were brought in for system calls.
     syscall_pages,
-    /// System calls that went through the engine.
-    syscalls,
     /// Local frames in use.
     resident,
     /// The most that were in use at a time.
@@ -99,8 +112,6 @@ counters! {
     live_peak,
     /// Nanoseconds in misses.
     miss_ns,
-    /// Of them, nanoseconds that the profile added.
-    delay_ns,
     /// Bytes that the engine uses for itself (tables, not frames).
     overhead_bytes,
     /// Processes that it forked.
@@ -169,9 +180,7 @@ impl TransparentStats {
             (&mut self.zero_drops, other.zero_drops),
             (&mut self.write_faults, other.write_faults),
             (&mut self.syscall_pages, other.syscall_pages),
-            (&mut self.syscalls, other.syscalls),
             (&mut self.miss_ns, other.miss_ns),
-            (&mut self.delay_ns, other.delay_ns),
             (&mut self.forks, other.forks),
         ] {
             *sum += n;
@@ -202,6 +211,28 @@ mod tests {
         }
         assert_eq!(class_of(u64::MAX), CLASSES - 1);
         assert_eq!(class_of(0), 0);
+    }
+
+    #[test]
+    fn another_process_reads_the_same_counters() {
+        let page = StatsPage::new();
+        let bytes = |page: &StatsPage| {
+            let stats = page.read();
+            let magic = page.magic.load(Ordering::Relaxed);
+            // In the page's own order: `parse` finds each counter in its place.
+            let mut words = vec![magic, stats.pid, stats.state];
+            words.resize(size_of::<StatsPage>() / 8 - CLASSES, 7);
+            words.extend(&stats.latency);
+            words.iter().flat_map(|word| word.to_ne_bytes()).collect::<Vec<u8>>()
+        };
+        assert_eq!(StatsPage::parse(&bytes(&page)), None);
+        page.pid.store(1234, Ordering::Relaxed);
+        page.latency(500);
+        page.magic.store(StatsPage::MAGIC, Ordering::Relaxed);
+        let read = StatsPage::parse(&bytes(&page)).unwrap();
+        assert_eq!((read.pid, read.state, read.misses), (1234, 0, 7));
+        assert_eq!(read.latency, page.read().latency);
+        assert_eq!(StatsPage::parse(&[1, 2, 3]), None);
     }
 
     #[test]

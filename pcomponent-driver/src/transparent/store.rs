@@ -52,7 +52,8 @@ pub trait PageStore: Send {
     /// [`StoreError`].
     fn read(&mut self, numbers: &[u32], into: &mut [Page]) -> Result<(), StoreError>;
 
-    /// Writes pages; returns when all are acknowledged.
+    /// Writes pages. A later read gives what was written; a write that fails later makes a later call
+    /// fail.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -74,6 +75,11 @@ impl<S: PageStore + ?Sized> PageStore for Box<S> {
 /// Pages that are allocated at the component together.
 const RANGE_SHIFT: u32 = 14;
 
+/// Writes that may be in flight while the program goes on.
+const WRITES: usize = 256;
+/// The name of every write's submission.
+const WRITE: u64 = u64::MAX;
+
 /// The memory of one process in a component behind any [`Transport`].
 pub struct TransportStore<T> {
     transport: T,
@@ -82,6 +88,8 @@ pub struct TransportStore<T> {
     /// Addresses of the ranges of `1 << RANGE_SHIFT` pages, in the order of the pages' numbers.
     ranges: Vec<u64>,
     batch: VecDeque<Submission>,
+    /// Submissions handed over and not completed.
+    flying: usize,
     done: Vec<Completion>,
 }
 
@@ -89,7 +97,7 @@ impl<T: Transport> TransportStore<T> {
     /// A store of at most `capacity` pages.
     pub fn new(transport: T, pid: u16, capacity: u32) -> Self {
         let (batch, done) = (VecDeque::new(), Vec::new());
-        Self { transport, pid, capacity, ranges: Vec::new(), batch, done }
+        Self { transport, pid, capacity, ranges: Vec::new(), batch, flying: 0, done }
     }
 
     /// The transport.
@@ -119,27 +127,37 @@ impl<T: Transport> TransportStore<T> {
         Ok(self.ranges[range] + offset)
     }
 
-    /// Does what stands in `batch`; `arrived` gets each completion.
-    fn run(
-        &mut self,
-        mut arrived: impl FnMut(&Completion) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        let mut left = self.batch.len();
+    /// Hands over what stands in `batch`, and waits until at most `left` submissions are in flight.
+    /// What was read goes into its place in `into`.
+    fn run(&mut self, left: usize, into: &mut [Page]) -> Result<(), StoreError> {
         let mut worst = Ok(());
-        while left > 0 {
-            self.transport.submit(&mut self.batch)?;
-            self.transport.poll(&mut self.done, true)?;
+        loop {
+            self.flying += self.transport.submit(&mut self.batch)?;
+            let wait = !self.batch.is_empty() || self.flying > left;
+            self.transport.poll(&mut self.done, wait)?;
+            self.flying = self.flying.saturating_sub(self.done.len());
             for completion in self.done.drain(..) {
-                left = left.saturating_sub(1);
                 let answer = match completion.status {
-                    Status::Ok => arrived(&completion),
+                    Status::Ok if completion.id == WRITE => Ok(()),
+                    Status::Ok => {
+                        let page = into.get_mut(completion.id as usize);
+                        match page.zip(completion.data.first_chunk::<PAGE_BYTES>()) {
+                            Some((page, data)) => {
+                                page.0.copy_from_slice(data);
+                                Ok(())
+                            }
+                            None => Err(TransportError::Protocol("not a page".into()).into()),
+                        }
+                    }
                     Status::NoMemory => Err(StoreError::Full),
                     status => Err(StoreError::Refused(status)),
                 };
                 worst = worst.and(answer);
             }
+            if self.batch.is_empty() && self.flying <= left {
+                return worst;
+            }
         }
-        worst
     }
 }
 
@@ -149,26 +167,30 @@ impl<T: Transport> PageStore for TransportStore<T> {
     }
 
     fn read(&mut self, numbers: &[u32], into: &mut [Page]) -> Result<(), StoreError> {
-        for (id, number) in (0..).zip(numbers) {
+        let mut at_once = true;
+        for ((id, number), page) in (0..).zip(numbers).zip(into.iter_mut()) {
             let va = self.va(*number)?;
-            self.batch.push_back(Submission { id, pid: self.pid, va, work: Work::ReadPage });
-        }
-        self.run(|completion| {
-            let page = into.get_mut(completion.id as usize);
-            match page.zip(completion.data.first_chunk::<PAGE_BYTES>()) {
-                Some((page, data)) => page.0.copy_from_slice(data),
-                None => return Err(TransportError::Protocol("not a page".into()).into()),
+            // Past the queue only while nothing in it could be a write of this page.
+            at_once &= self.flying == 0;
+            let take = &mut |bytes: &[u8; PAGE_BYTES]| page.0.copy_from_slice(bytes);
+            if !(at_once && self.transport.read_page_now(self.pid, va, take)?) {
+                at_once = false;
+                self.batch.push_back(Submission { id, pid: self.pid, va, work: Work::ReadPage });
             }
-            Ok(())
-        })
+        }
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        // Everything in flight, because the reads stand behind the writes.
+        self.run(0, into)
     }
 
     fn write(&mut self, pages: &[(u32, &Page)]) -> Result<(), StoreError> {
-        for (id, (number, page)) in (0..).zip(pages) {
+        for (number, page) in pages {
             let va = self.va(*number)?;
             let work = Work::WritePage { data: Box::new(page.0) };
-            self.batch.push_back(Submission { id, pid: self.pid, va, work });
+            self.batch.push_back(Submission { id: WRITE, pid: self.pid, va, work });
         }
-        self.run(|_| Ok(()))
+        self.run(WRITES, &mut [])
     }
 }
