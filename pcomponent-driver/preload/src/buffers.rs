@@ -28,6 +28,21 @@ impl Held {
 
     /// Holds the managed pages of a range; `ENOMEM` if too much is held already.
     pub fn hold(&mut self, address: usize, bytes: usize, write: bool) -> Result<(), isize> {
+        self.hold_patiently(address, bytes, write, PATIENCE)
+    }
+
+    /// As [`Self::hold`], without waiting for others.
+    pub fn hold_at_once(&mut self, address: usize, bytes: usize, write: bool) -> Result<(), isize> {
+        self.hold_patiently(address, bytes, write, 1)
+    }
+
+    fn hold_patiently(
+        &mut self,
+        address: usize,
+        bytes: usize,
+        write: bool,
+        patience: usize,
+    ) -> Result<(), isize> {
         if bytes == 0 || !memory::is_managed(address) {
             return Ok(());
         }
@@ -39,7 +54,7 @@ impl Held {
         if self.len == HELD {
             return Err(no_room);
         }
-        for _ in 0..PATIENCE {
+        for _ in 0..patience {
             let answer = gate::engine(|engine| {
                 let first = engine.page(address)?;
                 let end = (address + bytes).min(engine.range().end);
@@ -107,6 +122,76 @@ pub fn sized(n: i64) -> Option<Buffer> {
         libc::SYS_msgsnd => buffer(1, 2, 1, false),
         libc::SYS_add_key => buffer(2, 3, 1, false),
         _ => None,
+    }
+}
+
+/// How many arguments a call has: what else is in the registers is left from before. Only for calls
+/// that are made often; for the rest all six registers are looked at, which costs time and no more.
+pub fn arguments(n: i64) -> usize {
+    match n {
+        // Without pointers.
+        libc::SYS_getpid
+        | libc::SYS_gettid
+        | libc::SYS_getppid
+        | libc::SYS_getuid
+        | libc::SYS_geteuid
+        | libc::SYS_getgid
+        | libc::SYS_getegid
+        | libc::SYS_sched_yield
+        | libc::SYS_close
+        | libc::SYS_dup
+        | libc::SYS_dup2
+        | libc::SYS_lseek
+        | libc::SYS_fsync
+        | libc::SYS_fdatasync
+        | libc::SYS_ftruncate
+        | libc::SYS_socket
+        | libc::SYS_listen
+        | libc::SYS_shutdown
+        | libc::SYS_kill
+        | libc::SYS_tgkill
+        | libc::SYS_umask
+        | libc::SYS_exit
+        | libc::SYS_eventfd2
+        | libc::SYS_epoll_create1 => 0,
+        libc::SYS_pipe | libc::SYS_unlink | libc::SYS_chdir | libc::SYS_uname => 1,
+        libc::SYS_stat
+        | libc::SYS_lstat
+        | libc::SYS_fstat
+        | libc::SYS_access
+        | libc::SYS_pipe2
+        | libc::SYS_nanosleep
+        | libc::SYS_clock_gettime
+        | libc::SYS_getrlimit
+        | libc::SYS_getrusage
+        | libc::SYS_gettimeofday
+        | libc::SYS_memfd_create
+        | libc::SYS_mkdir
+        | libc::SYS_rename => 2,
+        libc::SYS_read
+        | libc::SYS_write
+        | libc::SYS_open
+        | libc::SYS_poll
+        | libc::SYS_ioctl
+        | libc::SYS_fcntl
+        | libc::SYS_getdents64
+        | libc::SYS_accept
+        | libc::SYS_connect
+        | libc::SYS_bind
+        | libc::SYS_getsockname
+        | libc::SYS_getpeername => 3,
+        libc::SYS_pread64
+        | libc::SYS_pwrite64
+        | libc::SYS_openat
+        | libc::SYS_newfstatat
+        | libc::SYS_epoll_ctl
+        | libc::SYS_epoll_wait
+        | libc::SYS_accept4
+        | libc::SYS_wait4
+        | libc::SYS_clock_nanosleep
+        | libc::SYS_prlimit64 => 4,
+        libc::SYS_setsockopt | libc::SYS_getsockopt | libc::SYS_select | libc::SYS_statx => 5,
+        _ => 6,
     }
 }
 

@@ -124,13 +124,13 @@ fn refuse(what: &str) -> isize {
 
 /// A call that is what it is.
 fn plain(n: i64, args: [usize; 6]) -> isize {
-    if !args.iter().any(|arg| memory::is_managed(*arg)) {
+    if !args.iter().take(buffers::arguments(n)).any(|arg| memory::is_managed(*arg)) {
         return pass(n, args);
     }
     let Some(buffer) = buffers::sized(n) else { return held(n, args, usize::MAX) };
     let whole = args[buffer.length].saturating_mul(buffer.unit);
     let piece = PIECE.load(Ordering::Relaxed);
-    if whole > piece && buffers::divisible(n) && memory::is_managed(args[buffer.pointer]) {
+    if buffers::divisible(n) && memory::is_managed(args[buffer.pointer]) {
         return pieces(n, args, piece);
     }
     let mut args = args;
@@ -145,17 +145,21 @@ fn plain(n: i64, args: [usize; 6]) -> isize {
     held(n, args, buffer.pointer)
 }
 
-/// With what the other arguments point to held: nothing in the interface is longer than a page.
+/// With what the other arguments point to held: nothing in the interface is longer than a page. What
+/// only looks like a pointer does no harm.
 fn held(n: i64, args: [usize; 6], but: usize) -> isize {
     let mut pins = Held::new();
-    for (i, arg) in args.iter().enumerate() {
+    let mut all = true;
+    for (i, arg) in args.iter().enumerate().take(buffers::arguments(n)) {
         if i != but {
-            if let Err(errno) = pins.hold(*arg, PAGE_BYTES, true) {
-                return errno;
-            }
+            all &= pins.hold(*arg, PAGE_BYTES, true).is_ok();
         }
     }
-    pass(n, args)
+    let answer = pass(n, args);
+    if answer == error(libc::EFAULT) && !all {
+        return error(libc::ENOMEM);
+    }
+    answer
 }
 
 /// Reads or writes in pieces. Ends early where the kernel might.
@@ -163,23 +167,51 @@ fn pieces(n: i64, args: [usize; 6], piece: usize) -> isize {
     let [fd, address, bytes, offset, ..] = args;
     let write = matches!(n, libc::SYS_read | libc::SYS_pread64);
     let mut done = 0;
-    while done < bytes {
-        let part = piece.min(bytes - done);
+    loop {
+        let mut part = piece.min(bytes - done);
         let mut pins = Held::new();
-        if let Err(errno) = pins.hold(address + done, part, write) {
-            return if done > 0 { done as isize } else { errno };
-        }
-        let answer = pass(n, [fd, address + done, part, offset.wrapping_add(done), 0, 0]);
+        let (at, offset) = (address + done, offset.wrapping_add(done));
+        let answer = match pins.hold_at_once(at, part, write) {
+            Ok(()) => pass(n, [fd, at, part, offset, 0, 0]),
+            Err(_) => {
+                // Others wait in system calls and hold the frames: by way of our stack.
+                part = part.min(PAGE_BYTES);
+                // SAFETY: the program's own.
+                unsafe { by_way_of_the_stack(n, [fd, at, part, offset, 0, 0], write) }
+            }
+        };
         if answer < 0 {
             return if done > 0 { done as isize } else { answer };
         }
         done += answer as usize;
         // From anything but a file, more would have to be waited for.
-        if (answer as usize) < part || (n == libc::SYS_read && !is_file(fd)) {
-            break;
+        if done == bytes || (answer as usize) < part || (n == libc::SYS_read && !is_file(fd)) {
+            return done as isize;
         }
     }
-    done as isize
+}
+
+/// A read or write of at most a page that needs no page held.
+///
+/// # Safety
+/// The buffer is the program's.
+unsafe fn by_way_of_the_stack(n: i64, args: [usize; 6], write: bool) -> isize {
+    let [fd, address, bytes, offset, ..] = args;
+    let mut copy = [0u8; PAGE_BYTES];
+    let copy = &mut copy[..bytes.min(PAGE_BYTES)];
+    let theirs = address as *mut u8;
+    // SAFETY: the caller's promise. Absent pages come as they are touched.
+    unsafe {
+        if !write {
+            theirs.copy_to_nonoverlapping(copy.as_mut_ptr(), copy.len());
+        }
+        let answer = pass(n, [fd, copy.as_mut_ptr() as usize, copy.len(), offset, 0, 0]);
+        if write && answer > 0 {
+            let read = copy.len().min(answer as usize);
+            theirs.copy_from_nonoverlapping(copy.as_ptr(), read);
+        }
+        answer
+    }
 }
 
 fn is_file(fd: usize) -> bool {
