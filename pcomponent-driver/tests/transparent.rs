@@ -87,10 +87,12 @@ impl Mapping {
     }
     fn get(&self, page: usize, word: usize) -> u64 {
         assert!(page < self.1 && word < 512);
+        // SAFETY: in the mapping.
         unsafe { ((self.0 + page * PAGE) as *const u64).add(word).read_volatile() }
     }
     fn set(&self, page: usize, word: usize, value: u64) {
         assert!(page < self.1 && word < 512);
+        // SAFETY: in the mapping.
         unsafe { ((self.0 + page * PAGE) as *mut u64).add(word).write_volatile(value) }
     }
 }

@@ -2,7 +2,7 @@
 //! both, in the run's folder.
 
 use std::fs::OpenOptions;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::sync::OnceLock;
 
@@ -22,7 +22,7 @@ pub fn set_folder(folder: Option<PathBuf>) {
 
 /// Counters of this process, from zero.
 pub fn open() -> &'static StatsPage {
-    let page = FOLDER.get().and_then(Option::as_ref).and_then(create).unwrap_or(&NOWHERE);
+    let page = FOLDER.get().and_then(Option::as_deref).and_then(create).unwrap_or(&NOWHERE);
     page.clear();
     page.pid.store(u64::from(std::process::id()), Relaxed);
     page.state.store(1, Relaxed);
@@ -32,7 +32,7 @@ pub fn open() -> &'static StatsPage {
 }
 
 /// A file for this process; a program that has replaced itself gets another.
-fn create(folder: &PathBuf) -> Option<&'static StatsPage> {
+fn create(folder: &Path) -> Option<&'static StatsPage> {
     let pid = std::process::id();
     let file = (0..1000).find_map(|n| {
         let path = folder.join(format!("{pid}.{n}"));

@@ -22,8 +22,9 @@ pub(super) struct Dropper {
 
 impl Dropper {
     pub fn new() -> Self {
-        // SAFETY: gives a new descriptor, which is closed on exec.
+        // SAFETY: changes no memory.
         let pid = unsafe { sys::raw(libc::SYS_getpid, [0; 6]) } as usize;
+        // SAFETY: gives a new descriptor, which is closed on exec.
         let pidfd = unsafe { sys::raw(libc::SYS_pidfd_open, [pid, 0, 0, 0, 0, 0]) };
         Self { pidfd: sys::result(pidfd).ok() }
     }

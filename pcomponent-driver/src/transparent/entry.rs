@@ -45,12 +45,12 @@ impl Entry {
     }
 
     pub fn frame(self) -> usize {
-        (self.0 >> 8 & MASK) as usize
+        ((self.0 >> 8) & MASK) as usize
     }
 
     #[must_use]
     pub fn in_frame(self, frame: usize) -> Self {
-        Self(self.0 & !(MASK << 8) | (frame as u64 & MASK) << 8 | Self::RESIDENT)
+        Self((self.0 & !(MASK << 8)) | ((frame as u64 & MASK) << 8) | Self::RESIDENT)
     }
 
     pub fn number(self) -> u32 {
@@ -59,7 +59,7 @@ impl Entry {
 
     #[must_use]
     pub fn stored_as(self, number: u32) -> Self {
-        Self(self.0 & (1 << 36) - 1 | u64::from(number) << 36 | Self::STORED)
+        Self((self.0 & ((1 << 36) - 1)) | (u64::from(number) << 36) | Self::STORED)
     }
 
     /// Whether the page holds anything.
