@@ -58,7 +58,7 @@ fn what_cannot_be_run_is_refused() {
     splitmem(&["run", "--local", "4KiB", "--", "true"])
         .assert()
         .code(2)
-        .stderr(contains("at least 256 KiB"));
+        .stderr(contains("at least 256.0 KiB"));
     splitmem(&["run", "--profile", "carrier-pigeon", "--", "true"]).assert().code(1);
     splitmem(&["run"]).assert().code(2);
     splitmem(&["run", "--", "true"])
