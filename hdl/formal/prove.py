@@ -72,7 +72,7 @@ class Proof:
     def __init__(self, path):
         self.name, self.path = path.stem, path
         self.config, self.k, self.reach_steps, self.cut = "proof", 1, 10, []
-        self.mutants, self.shorter, self.paths = [], [], None
+        self.mutants, self.shorter, self.paths, self.same = [], [], None, None
         text = path.read_text()
         for line in text.splitlines():
             if not line.startswith("//"):
@@ -100,7 +100,7 @@ class Proof:
     def header(self, line):
         key, _, value = line.partition(":")
         value = value.strip()
-        if key in ("block", "config"):
+        if key in ("block", "config", "same"):
             setattr(self, key, value)
         elif key == "paths":
             name, outputs, inputs = re.fullmatch(r"(\w+), (.+) from (.+)", value).groups()
@@ -125,6 +125,15 @@ class Proof:
         for edit in self.shorter:
             verilog = edit.apply(verilog)
         return verilog
+
+
+def copy_of(verilog, block, other):
+    """Whether two blocks are the same Verilog, but for their names."""
+    def body(name):
+        modules = re.findall(rf"^module {re.escape(name)}[$(].*?^endmodule", verilog, re.M | re.S)
+        return [module.replace(name, block) for module in modules]
+
+    return body(block) and body(block) == body(other)
 
 
 def run(command, folder, log):
@@ -214,6 +223,8 @@ def check_proof(proof, verilog, folder):
     # The induction speaks of steps after the reset, so the base has one step more.
     (folder / "started.smtc").write_text("always\nassume [started]\n")
     complaints = [f"paths: {way}" for way in paths(proof, verilog, folder)] if proof.paths else []
+    if proof.same and not copy_of(verilog, proof.block, proof.same):
+        complaints.append(f"same: {proof.same} is not the same as {proof.block}")
     code, text = smtbmc(folder, "base.log", "--presat", "-t", str(proof.k + 2), "--dump-vcd", "base.vcd")
     if code != 0:
         complaints.append(f"base: {' '.join(failed_asserts(text)) or text[-300:]}")

@@ -2,6 +2,7 @@
 // once, in the order in which it was given, and none without being given.
 //
 // block: top$responses_0
+// same: top$responses_1
 // k: 1
 // reach: 8
 //
