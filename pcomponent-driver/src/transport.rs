@@ -127,7 +127,7 @@ pub trait Transport: Send {
     /// [`TransportError`].
     fn poll(&mut self, done: &mut Vec<Completion>, wait: bool) -> Result<usize, TransportError>;
 
-    /// Reads a page if the backend has it without waiting, as the golden model does: hands its bytes
+    /// Reads a page if the backend has it at once, as the golden model does: hands its bytes
     /// to `take` and tells that it did. `false`: nothing was done, and a submission will tell what the
     /// component has to say. Not to be called while a submission for the page is in flight.
     ///

@@ -191,6 +191,14 @@ impl Args {
         let cpus = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
         facts.add("cpus", "Processors", cpus, "");
         facts.add("load_average_1m", "Load of the machine before, 1 min", load, "");
+        if let Some(pages) = swap_readahead() {
+            facts.add(
+                "swap_readahead_pages",
+                "Pages that Linux swaps in at a time",
+                pages,
+                "pages",
+            );
+        }
         for (kernel, key, name) in MEASURED {
             for &threads in &self.threads {
                 for &way in &self.ways {
@@ -330,6 +338,12 @@ fn name_of((way, threads): (Way, u32), key: &str) -> String {
 
 fn number(figures: &Figures, key: &str) -> f64 {
     figures.get(key).and_then(Value::as_f64).unwrap_or(f64::NAN)
+}
+
+/// What the machine is set to (`vm.page-cluster`), and we leave as it is.
+fn swap_readahead() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/sys/vm/page-cluster").ok()?;
+    text.trim().parse::<u32>().ok().and_then(|log2| 1u64.checked_shl(log2))
 }
 
 /// Processes that want to run, over the last minute.

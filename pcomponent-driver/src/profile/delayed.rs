@@ -50,6 +50,10 @@ impl Clock for Monotonic {
 /// Waits this much less than it should by sleeping: a sleep is that late at times.
 const SLEEP_LATE: Duration = Duration::from_micros(100);
 
+/// A page of an idle device that takes no longer is waited for where it is asked for: the way over
+/// a submission alone would take the host as long.
+const AT_ONCE_NS: f64 = 1000.0;
+
 /// Returns at a time, or once `over` says so. A short wait spins on the clock, because a sleeping
 /// thread would come back tens of microseconds late.
 pub(crate) fn wait_until(at: Instant, mut over: impl FnMut() -> bool) {
@@ -90,6 +94,15 @@ struct Totals {
     requests: u64,
     modelled_ps: u64,
     achieved_ps: u64,
+}
+
+impl Totals {
+    /// A request that came, was due, and was handed over at these times.
+    fn count(&mut self, came: u64, due: u64, over: u64) {
+        self.requests += 1;
+        self.modelled_ps += due - came;
+        self.achieved_ps += over - came;
+    }
 }
 
 /// A submission in the transport behind.
@@ -150,6 +163,8 @@ impl Ord for Held {
 pub struct Delayed<T> {
     inner: T,
     queue: DeviceQueue,
+    /// Whether pages are given at once, see [`AT_ONCE_NS`].
+    at_once: bool,
     clock: Box<dyn Clock>,
     flying: Slab<Flying>,
     held: BinaryHeap<Reverse<Held>>,
@@ -188,6 +203,7 @@ impl<T: Transport> Delayed<T> {
         Self {
             inner,
             queue: DeviceQueue::new(profile),
+            at_once: profile.idle_ns(PAGE_BYTES) <= AT_ONCE_NS,
             clock,
             flying: Slab::new(),
             held: BinaryHeap::new(),
@@ -231,9 +247,7 @@ impl<T: Transport> Delayed<T> {
         while self.held.peek().is_some_and(|Reverse(held)| held.due <= now) {
             let Some(Reverse(held)) = self.held.pop() else { break };
             if held.read {
-                totals.requests += 1;
-                totals.modelled_ps += held.due - held.came;
-                totals.achieved_ps += now - held.came;
+                totals.count(held.came, held.due, now);
             }
             done.push(held.completion);
             count += 1;
@@ -293,6 +307,24 @@ impl<T: Transport> Transport for Delayed<T> {
             count = self.release(done);
         }
         Ok(count)
+    }
+
+    /// For devices so fast that a caller waits for them on the spot; the others' pages are submitted.
+    fn read_page_now(
+        &mut self,
+        pid: u16,
+        va: u64,
+        take: &mut dyn FnMut(&[u8; PAGE_BYTES]),
+    ) -> Result<bool, TransportError> {
+        let came = self.clock.now();
+        if !self.at_once || !self.inner.read_page_now(pid, va, take)? {
+            return Ok(false);
+        }
+        let due = self.queue.arrive(came, PAGE_BYTES);
+        self.clock.wait_until(due);
+        let now = self.clock.now();
+        self.totals.0.lock().count(came, due, now);
+        Ok(true)
     }
 
     fn ready_at(&self) -> Option<Instant> {
@@ -364,6 +396,15 @@ mod tests {
             done.append(&mut self.done);
             Ok(done.len())
         }
+        fn read_page_now(
+            &mut self,
+            _: u16,
+            va: u64,
+            take: &mut dyn FnMut(&[u8; PAGE_BYTES]),
+        ) -> Result<bool, TransportError> {
+            take(&[va as u8; PAGE_BYTES]);
+            Ok(true)
+        }
         fn mailbox(&mut self, _: &Command) -> Result<MailboxReply, TransportError> {
             Err(TransportError::Timeout("ever".into()))
         }
@@ -424,6 +465,25 @@ mod tests {
         while device.poll(&mut done, true).unwrap() > 0 {}
         assert_eq!(done.iter().map(|c| c.id).collect::<Vec<_>>(), [1, 2, 3]);
         assert_eq!(clock.now(), 230_000);
+    }
+
+    #[test]
+    fn a_page_at_once_waits_on_the_spot_and_on_a_busy_channel() {
+        let (mut device, clock) = device(8);
+        let mut seen = Vec::new();
+        let mut read = |device: &mut Delayed<AtOnce>, va| {
+            device.read_page_now(1, va, &mut |page| seen.push(page[0])).unwrap()
+        };
+        assert!(read(&mut device, 7));
+        assert_eq!(clock.now(), 173_000);
+        // A line is on the channel from here to 183: the page comes 73 + 100 after that.
+        device.submit(&mut VecDeque::from([line(0, 0)])).unwrap();
+        assert!(read(&mut device, 8));
+        assert_eq!(clock.now(), (173 + 10 + 73 + 100) * 1000);
+        device.at_once = false;
+        assert!(!read(&mut device, 9));
+        assert_eq!(seen, [7, 8]);
+        assert_eq!(device.stats().get().requests, 2);
     }
 
     #[test]
