@@ -2,7 +2,7 @@
 //!
 //! | module | what it is |
 //! | --- | --- |
-//! | [`bench`] | what component memory is compared with, and how
+//! | [`mod@bench`] | what component memory is compared with, and how
 //! | [`cmd`] | the commands, one file each |
 //! | [`error`] | why a command failed, and the exit code that says so |
 //! | [`facts`] | what a command found out: a table for people, one flat object for programs |

@@ -1,4 +1,4 @@
-//! [`Program`]: a program on this machine that a library can be loaded into.
+//! Programs on this machine that the library can be loaded into, and the library.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};

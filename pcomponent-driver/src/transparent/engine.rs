@@ -377,9 +377,9 @@ impl Engine {
             let mut entry = old.in_frame(frame);
             if writable {
                 entry = entry.with(Entry::WRITABLE);
-                if write {
-                    entry = entry.with(Entry::HABIT);
-                } else {
+                // A write that misses comes writable in any case and is no sign of a habit: what was
+                // filled once may be only read from then on.
+                if !write {
                     entry = entry.with(Entry::ASSUMED);
                     self.prints[frame] =
                         fingerprint(if stored == 0 { &self.zeros[i] } else { &self.staging[i] });

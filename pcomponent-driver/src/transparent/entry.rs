@@ -23,7 +23,7 @@ impl Entry {
     pub const RESIDENT: u64 = 1 << 0;
     /// It can be written, so the frame may differ from the store.
     pub const WRITABLE: u64 = 1 << 1;
-    /// It was written when it was last in a frame, so it will be again.
+    /// It was read and then written when it was last in a frame, so it will be again.
     pub const HABIT: u64 = 1 << 2;
     /// It can be written only because of that habit; whether it was is not known.
     pub const ASSUMED: u64 = 1 << 3;

@@ -129,7 +129,7 @@ pub unsafe fn raw(n: i64, args: [usize; 6]) -> isize {
 /// `clone` of a thread that goes on from the registers in `frame`.
 ///
 /// # Safety
-/// `frame` is the address of 16 words on the new thread's stack, as [`splitmem_clone`] reads them,
+/// `frame` is the address of 16 words on the new thread's stack, as `splitmem_clone` reads them,
 /// and everything there is right for a thread that starts.
 pub unsafe fn clone_thread(flags: usize, frame: usize, ids: [usize; 2], tls: usize) -> isize {
     // SAFETY: the caller's promise.
