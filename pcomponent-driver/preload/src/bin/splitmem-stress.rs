@@ -130,17 +130,25 @@ fn tempfile() -> std::fs::File {
     }
 }
 
+/// More than the frames that the tests give: reading it drives all else out.
+const OTHERS: usize = 600 * PAGE;
+
 /// The child sees what was, and what it writes the parent does not see.
 fn fork(random: &mut Random) {
     let key = random.next();
     let mut block = vec![0; 50_000 + random.below(200_000)];
     fill(&mut block, key);
-    // SAFETY: the child touches only this block, and ends without running anything else.
+    // Out with it and in again, so that it is there and unchanged when the child comes.
+    let others = vec![1u8; OTHERS];
+    check(&block, key, "before the child");
+    // SAFETY: the child touches only these blocks, and ends without running anything else.
     unsafe {
         match libc::fork() {
             0 => {
                 let right = is_filled(&block, key);
                 fill(&mut block, !key);
+                let sum = others.iter().step_by(PAGE).map(|byte| u64::from(*byte)).sum::<u64>();
+                let right = right && sum == (OTHERS / PAGE) as u64;
                 libc::_exit(if right && is_filled(&block, !key) { 7 } else { 1 });
             }
             child if child > 0 => {
