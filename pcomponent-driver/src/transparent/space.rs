@@ -107,8 +107,12 @@ impl Space {
 
     /// Changes the protection of a range that is all mapped.
     pub fn protect(&mut self, range: Pages, prot: i32) {
-        for (start, area) in self.cut(&range) {
-            self.areas.remove(&start);
+        let parts = self.cut(&range);
+        // All out first: an inserted part joins its neighbours, and must not join one yet to come.
+        for (start, _) in &parts {
+            self.areas.remove(start);
+        }
+        for (start, area) in parts {
             self.insert(start..area.end, Area { prot, ..area });
         }
     }
