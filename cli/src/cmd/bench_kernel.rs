@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum as _;
-use pcomponent_driver::profile::Profile;
+use pcomponent_driver::profile::{DelayMeter, Profile};
 
 use crate::bench::kernel::{fill, measure, word_ns, Measured, Op, Part, Pattern};
 use crate::bench::memory::{Explicit, Mapped};
@@ -64,7 +64,9 @@ impl Args {
         let facts = if self.explicit {
             let memory = Explicit::new(bytes, local, profile.as_ref())?;
             let mut parts = memory.parts(threads)?;
-            let mut facts = self.measure(&mut parts, || memory.misses())?;
+            // So the delays are those of the last measurement.
+            let begin = || memory.delays().into_iter().for_each(DelayMeter::reset);
+            let mut facts = self.measure(&mut parts, begin, || memory.misses())?;
             if let Some(delays) = memory.delays().map(|delays| delays.get()) {
                 facts.add("delay_modelled_ns", "Delay by the profile", delays.modelled_ns, "ns");
                 facts.add("delay_achieved_ns", "  achieved", delays.achieved_ns, "ns");
@@ -76,7 +78,7 @@ impl Args {
                 Some(path) => Mapped::file(path, bytes)?,
                 None => Mapped::anonymous(bytes)?,
             };
-            self.measure(&mut memory.parts(threads), || 0)?
+            self.measure(&mut memory.parts(threads), || (), || 0)?
         };
         facts.print(true)
     }
@@ -84,6 +86,7 @@ impl Args {
     fn measure<P: Part>(
         &self,
         parts: &mut [P],
+        begin: impl Fn(),
         misses: impl Fn() -> u64,
     ) -> Result<Facts, CliError> {
         let mut facts = Facts::new();
@@ -104,6 +107,7 @@ impl Args {
         let warm_up = 2 * self.local.min(self.bytes) / 4096 / u64::from(self.threads);
         for op in &self.op {
             for pattern in &self.pattern {
+                begin();
                 let before = misses();
                 let measured = measure(parts, (*pattern, *op), warm_up, time)?;
                 let missed = misses() - before;

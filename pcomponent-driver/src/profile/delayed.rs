@@ -181,6 +181,12 @@ pub struct Delayed<T> {
 pub struct DelayMeter(std::sync::Arc<parking_lot::Mutex<Totals>>);
 
 impl DelayMeter {
+    /// Forgets what was measured so far: a program that fills its memory is slowed by the host that
+    /// has to find it, not by the device.
+    pub fn reset(&self) {
+        *self.0.lock() = Totals::default();
+    }
+
     /// As they are now.
     pub fn get(&self) -> DelayStats {
         let totals = self.0.lock();
