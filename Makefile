@@ -5,6 +5,8 @@
 PROFILE := --release
 # In CI the lock file must be right; at a desk cargo may bring it up to date.
 LOCKED := $(if $(CI),--locked)
+# The property tests' inputs: the same for everybody, unless told otherwise.
+export PROPTEST_RNG_SEED ?= 1
 CARGO := cargo
 
 export SPLITMEM_TOOLS := $(abspath $(or $(SPLITMEM_TOOLS),.tools))
