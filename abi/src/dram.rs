@@ -5,6 +5,9 @@
 //! issued when the earlier one was answered), so a DRAM controller may reorder freely. Bucket lines
 //! are the exception: commands to one may overlap, but then their masks have no byte in common, or
 //! a read of the later one's requester has already returned what the earlier one wrote.
+//!
+//! On a port of fewer than 512 bits (`HwConfig::dram_data_bits`) a write's line and a read's answer take
+//! several beats, lowest bytes first, the last one marked; a read and a write's answer take one.
 
 /// Bits of a tag: a class above an index.
 pub const TAG_BITS: u32 = 10;

@@ -150,7 +150,8 @@ impl Default for Counters {
             stalls: constant(Counter::PortStalls as u64),
             peak_index: constant(Counter::WalksPeak as u64),
         } clock bus read_data waits clear happened another_stall walks_now sweep taken taken_of
-          total added of written peak waiting low m_high h_high events seconds visited sum word is_high wanted)
+          total added of written peak waiting low m_high h_high events seconds visited sum word
+          is_high wanted)
     }
 }
 

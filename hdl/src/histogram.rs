@@ -54,7 +54,8 @@ impl Default for Histogram {
             _bins: HISTOGRAM_BINS,
             ops: constant(HISTOGRAM_OPS as u64),
             bin_bits: constant(BIN_BITS as u64),
-        } clock bus read_data clear retire op latency found found_index counted index holds written taken bin old raised at)
+        } clock bus read_data clear retire op latency found found_index counted index holds written
+          taken bin old raised at)
     }
 }
 

@@ -1,9 +1,9 @@
 //! Issue stage: the request that goes to the DRAM next, and its data.
 //!
-//! Four ways lead here: an atomic's write, a request woken by the line order, and, taking turns behind
-//! these two, a replayed one and one straight out of the TLB. It stays one cycle if the DRAM port takes it (or its
-//! line is held and it goes to wait): TLB hits are offered to the DRAM four cycles after they were
-//! accepted.
+//! Four ways lead here: an atomic's write, a request woken by the line order, and, taking turns
+//! behind these two, a replayed one and one straight out of the TLB. It stays one cycle if the DRAM
+//! port takes it (or its line is held and it goes to wait): TLB hits are offered to the DRAM four
+//! cycles after they were accepted.
 
 use crate::prim::BlockRam;
 use rust_hdl::prelude::*;

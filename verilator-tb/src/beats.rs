@@ -4,14 +4,14 @@
 
 use crate::dram::{LineCommand, LineReply, LINE_BYTES};
 use crate::verilated::{Inputs, Outputs};
+use splitmem_abi::dram::TAG_BITS;
 
 /// What of a command and of a reply has passed the DRAM port.
 pub(crate) struct Beats {
     /// Beats of a line.
     count: usize,
-    command: LineCommand,
-    /// Beats of the command that have come.
-    came: usize,
+    /// The command under way, and how many of its beats have come.
+    command: Option<(LineCommand, usize)>,
     /// The reply under way, and how many of its beats were put on the pins.
     reply: Option<(LineReply, usize)>,
     /// Of each tag: its last command was a write.
@@ -22,16 +22,15 @@ impl Beats {
     pub fn new(count: u32) -> Self {
         Self {
             count: count as usize,
-            command: LineCommand { tag: 0, write: false, line: 0, mask: 0, data: [0; LINE_BYTES] },
-            came: 0,
+            command: None,
             reply: None,
-            writes: vec![false; 1 << u16::BITS],
+            writes: vec![false; 1 << TAG_BITS],
         }
     }
 
     /// Whether nothing is half done.
     pub fn is_idle(&self) -> bool {
-        self.came == 0 && self.reply.is_none()
+        self.command.is_none() && self.reply.is_none()
     }
 
     /// Takes a beat of a command; gives the command when it is whole.
@@ -42,29 +41,26 @@ impl Beats {
     pub fn take(&mut self, pins: &Outputs) -> Result<Option<LineCommand>, String> {
         let bytes = LINE_BYTES / self.count;
         let (write, tag, line) = (pins.dram_cmd_write, pins.dram_cmd_tag, pins.dram_cmd_line);
-        let same = (write, tag, line) == (self.command.write, self.command.tag, self.command.line);
-        if self.came > 0 && !same {
+        let new = || (LineCommand { tag, write, line, mask: 0, data: [0; LINE_BYTES] }, 0);
+        let (mut command, came) = self.command.take().unwrap_or_else(new);
+        if (write, tag, line) != (command.write, command.tag, command.line) {
             return Err("the beats of two commands are mixed".to_owned());
         }
         let expected = if write { self.count } else { 1 };
-        self.came += 1;
-        if pins.dram_cmd_last != (self.came == expected) {
-            return Err(format!("beat {} of {expected} of a command is marked wrongly", self.came));
-        }
-        if self.came == 1 {
-            self.command = LineCommand { tag, write, line, mask: 0, data: self.command.data };
+        if pins.dram_cmd_last != (came + 1 == expected) {
+            return Err(format!("beat {came} of {expected} of a command is marked wrongly"));
         }
         if write {
-            let from = (self.came - 1) * bytes;
-            self.command.data[from..from + bytes].copy_from_slice(&pins.dram_cmd_data[..bytes]);
-            self.command.mask |= (pins.dram_cmd_mask & (!0 >> (LINE_BYTES - bytes))) << from;
+            let from = came * bytes;
+            command.data[from..from + bytes].copy_from_slice(&pins.dram_cmd_data[..bytes]);
+            command.mask |= (pins.dram_cmd_mask & (!0 >> (LINE_BYTES - bytes))) << from;
         }
-        if self.came < expected {
+        if !pins.dram_cmd_last {
+            self.command = Some((command, came + 1));
             return Ok(None);
         }
-        self.came = 0;
         self.writes[usize::from(tag)] = write;
-        Ok(Some(self.command.clone()))
+        Ok(Some(command))
     }
 
     /// Puts a beat on the pins, if there is a reply: one under way, or a new one.

@@ -209,11 +209,26 @@ pub(super) fn measure(options: &Options, report: &mut Report) -> Result<(), Late
     let reads = full.max(miss.walk_reads).max(fault.walk_reads);
     report.add("walk_line_reads_max", "Line reads of a walk, at most", reads, "lines").at_most(1.0);
     let latency = hit.latency as f64;
-    report.add("hit_latency_cycles", "TLB hit, accepted to answered", latency, "cycles");
+    report.add(
+        "hit_latency_cycles",
+        "TLB hit, accepted to answered, atomics too",
+        latency,
+        "cycles",
+    );
     let latency = miss.latency as f64;
-    report.add("miss_latency_cycles", "TLB miss, accepted to answered", latency, "cycles");
+    report.add(
+        "miss_latency_cycles",
+        "TLB miss, accepted to answered, atomics too",
+        latency,
+        "cycles",
+    );
     let latency = fault.latency as f64;
-    report.add("fault_latency_cycles", "First write, accepted to answered", latency, "cycles");
+    report.add(
+        "fault_latency_cycles",
+        "First write, accepted to answered, atomics too",
+        latency,
+        "cycles",
+    );
     let dram = f64::from(IDEAL_LATENCY);
     report.add("ideal_dram_cycles", "  of these, one ideal DRAM access", dram, "cycles");
     Ok(())

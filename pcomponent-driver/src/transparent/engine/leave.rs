@@ -1,0 +1,173 @@
+//! How pages leave their frames: chosen, protected, brought to the store, dropped. Why no write is
+//! lost on the way, the engine's documentation says.
+
+use std::ops::Range;
+
+use super::{fingerprint, refused, Engine, EngineError, BATCH, NOBODY};
+use crate::transparent::ahead::WINDOW;
+use crate::transparent::entry::Entry;
+use crate::transparent::stats::add;
+use crate::transparent::store::{Page, StoreError};
+use crate::transport::PAGE_BYTES;
+
+impl Engine {
+    /// Makes room for so many more resident pages.
+    pub(super) fn make_room(&mut self, more: usize) -> Result<(), EngineError> {
+        loop {
+            let limit = self.limit(self.live + more);
+            let after = self.resident + more;
+            if after <= limit {
+                return Ok(());
+            }
+            self.evict((after - limit).max(BATCH.min(limit / 8)))?;
+        }
+    }
+
+    /// Takes pages out of their frames, about `count` of them.
+    fn evict(&mut self, count: usize) -> Result<(), EngineError> {
+        let mut victims = std::mem::take(&mut self.victims);
+        victims.clear();
+        for _ in 0..self.frames_made {
+            if victims.len() >= count.min(BATCH) {
+                break;
+            }
+            self.hand = if self.hand + 1 >= self.frames_made { 0 } else { self.hand + 1 };
+            let page = self.frames[self.hand];
+            if page != NOBODY && !self.is_pinned(page as usize) {
+                victims.push(page as usize);
+            }
+        }
+        victims.sort_unstable();
+        let answer =
+            if victims.is_empty() { Err(EngineError::Pinned) } else { self.leave(&victims) };
+        self.victims = victims;
+        answer
+    }
+
+    /// Writes pages back as needed and drops them.
+    fn leave(&mut self, victims: &[usize]) -> Result<(), EngineError> {
+        if self.threads {
+            let written = |page: &usize| self.table[*page].has(Entry::WRITABLE);
+            for run in runs(victims.iter().copied().filter(|page| written(page))) {
+                self.uffd
+                    .protect(self.address(run.start), run.len() * PAGE_BYTES, true)
+                    .map_err(refused("protect a page"))?;
+            }
+        }
+        for part in victims.chunks(WINDOW) {
+            self.write_back(part)?;
+        }
+        let pages = runs(victims.iter().copied());
+        let base = self.base;
+        self.dropper
+            .drop_pages(pages.map(|run| (base + run.start * PAGE_BYTES, run.len() * PAGE_BYTES)))
+            .map_err(refused("take a page"))?;
+        for page in victims {
+            self.leave_frame(*page);
+            let left = Entry::RESIDENT | Entry::WRITABLE | Entry::ASSUMED;
+            self.table[*page] = self.table[*page].without(left);
+            if !self.table[*page].is_live() {
+                self.table[*page] = Entry::default();
+                self.forget(*page);
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings the store up to date with at most a window of pages that are about to leave.
+    fn write_back(&mut self, pages: &[usize]) -> Result<(), EngineError> {
+        let (mut clean, mut zero) = (0, 0);
+        let mut writes = [(0, &Page::ZERO); WINDOW];
+        let mut len = 0;
+        // A copy of what may not be read in place; rare, so each in an allocation of its own.
+        let mut copies = Vec::new();
+        for page in pages {
+            if self.table[*page].has(Entry::WRITABLE) && !self.is_readable(*page) {
+                copies.push((*page, Box::new(self.dropper.read_page(self.address(*page))?)));
+            }
+        }
+        for page in pages {
+            let entry = self.table[*page];
+            if !entry.has(Entry::WRITABLE) {
+                clean += 1;
+                continue;
+            }
+            let copy = copies.iter().find(|(copied, _)| copied == page);
+            let content: &Page = match copy {
+                Some((_, copy)) => copy,
+                // SAFETY: own range; resident, readable, and nobody writes to it: it is protected,
+                // or the only thread waits for us.
+                None => unsafe { &*(self.address(*page) as *const Page) },
+            };
+            if content.is_zero() {
+                zero += 1;
+                if entry.has(Entry::STORED) {
+                    self.numbers.push(entry.number());
+                }
+                self.table[*page] = entry.without(Entry::STORED);
+                continue;
+            }
+            let mut after = entry;
+            if !entry.has(Entry::STORED) {
+                let number = match self.numbers.pop() {
+                    Some(number) => number,
+                    None if self.numbers_made < self.store.capacity() => {
+                        self.numbers_made += 1;
+                        self.numbers_made - 1
+                    }
+                    None => return Err(StoreError::Full.into()),
+                };
+                after = after.stored_as(number);
+            }
+            // It came in writable by habit, and nothing was written: the habit is over.
+            if entry.has(Entry::ASSUMED) && fingerprint(content) == self.prints[entry.frame()] {
+                after = after.without(Entry::HABIT);
+            }
+            self.table[*page] = after;
+            writes[len] = (after.number(), content);
+            len += 1;
+        }
+        self.store.write(&writes[..len])?;
+        add(&self.stats.write_backs, len as u64);
+        add(&self.stats.clean_drops, clean);
+        add(&self.stats.zero_drops, zero);
+        Ok(())
+    }
+
+    fn is_readable(&self, page: usize) -> bool {
+        self.space.area(page).is_some_and(|(_, area)| area.prot & libc::PROT_READ != 0)
+    }
+
+    /// Takes all pages of a range out of their frames.
+    pub(in crate::transparent) fn evict_range(
+        &mut self,
+        range: Range<usize>,
+    ) -> Result<(), EngineError> {
+        let mut victims = Vec::with_capacity(BATCH);
+        let mut at = range.start;
+        while let Some(page) = self.next_live(at, range.end) {
+            if self.table[page].has(Entry::RESIDENT) {
+                victims.push(page);
+            }
+            if victims.len() == BATCH {
+                self.leave(&victims)?;
+                victims.clear();
+            }
+            at = page + 1;
+        }
+        self.leave(&victims)
+    }
+}
+
+/// Runs of neighbours in ascending numbers.
+fn runs(pages: impl Iterator<Item = usize>) -> impl Iterator<Item = Range<usize>> {
+    let mut pages = pages.peekable();
+    std::iter::from_fn(move || {
+        let start = pages.next()?;
+        let mut end = start + 1;
+        while pages.next_if_eq(&end).is_some() {
+            end += 1;
+        }
+        Some(start..end)
+    })
+}
