@@ -32,7 +32,7 @@
 //   with: lines$read_address = pte_writes$head[(32'h1e)+:(7)] ^ 1
 // mutant: fill_is_of_its_walk, the TLB is filled for the pid that is looked up
 //   in: top$replay
-//   replace: fill_pid = pages$read_data[(32'h0)+:(16)]
+//   replace: fill_pid = read_page$q[(32'h0)+:(16)]
 //   with: fill_pid = pid_3
 `include "common.svh"
 
@@ -48,8 +48,8 @@ module proof (
     `CLOCKED
     localparam SLOTS = 4, ENTRIES = 4, FRAMES = 1024;
 
-    wire grant_4k_take, grant_2m_take, issue, fill, pte_valid;
-    wire [6:0] index, slot, pte_index;
+    wire grant_4k_take, grant_2m_take, active, issue, fill, pte_valid;
+    wire [6:0] index, slot, issue_slot, pte_index;
     wire [33:0] issue_line, pte_line;
     wire [15:0] fill_pid;
     wire [35:0] fill_key;
@@ -57,7 +57,7 @@ module proof (
     wire [1:0] pte_way;
     top$replay u (
         .clock, .reset, .accept, .accept_slot, .accept_va, .slot, .allocate, .allocate_index, .pid_3, .key_3, .line_3, .result,
-        .result_index, .result_present, .index, .issue, .issue_line, .fill, .fill_pid, .fill_key,
+        .result_index, .result_present, .index, .active, .issue, .issue_slot, .issue_line, .fill, .fill_pid, .fill_key,
         .fill_frame, .grant_4k_valid, .grant_4k_frame, .grant_4k_take, .grant_2m_valid,
         .grant_2m_frame, .grant_2m_take, .pte_valid, .pte_ready, .pte_index, .pte_way, .pte_frame,
         .pte_line);
@@ -72,15 +72,24 @@ module proof (
     `SYMBOLIC(7, any_slot)
     `ASSUME(a_slot, any_slot < SLOTS)
     `ASSUME(slots_there_are, accept_slot < SLOTS)
+    // Nobody is accepted into the slot that is at work.
+    `ASSUME(accepts_into_other_slots, !accept || accept_slot != slot || !(u.reading$q || u.run$q || u.ending$q))
     reg accepted = 0;
     reg [47:0] va;
     always @(posedge clock) if (accept && accept_slot == any_slot) begin
         accepted <= started;
         va <= accept_va;
     end
-    `PROVE(request_goes_to_its_frame, !(takes && accepted && slot == any_slot)
-        || (issue && grant_2m_take == va[47] && (!fill || fill_frame == frame)
-            && issue_line == (va[47] ? {frame[27:9], va[20:6]} : {frame, va[11:6]})))
+    // Who took a frame stands before the issue stage from the next cycle on, until he goes there.
+    reg took_one = 0;
+    reg [33:0] goes_to;
+    always @(posedge clock) begin
+        took_one <= started && ((takes && accepted && slot == any_slot) || (took_one && !issue));
+        if (takes) goes_to <= va[47] ? {frame[27:9], va[20:6]} : {frame, va[11:6]};
+    end
+    `PROVE(request_goes_to_its_frame, (!(takes && accepted && slot == any_slot)
+            || (grant_2m_take == va[47] && (!fill || fill_frame == frame) && !took_one))
+        && (!took_one || (active && issue_slot == any_slot && issue_line == goes_to)))
 
     // Frames that were taken and whose PTE write did not go yet, oldest first.
     wire goes = pte_valid && pte_ready;
@@ -98,6 +107,7 @@ module proof (
     `ASSUME(entries_there_are, allocate_index < ENTRIES)
     `ASSUME(entry_stands, !allocate || !(`QUEUED(0) || `QUEUED(1) || `QUEUED(2) || `QUEUED(3)
                                          || (takes && index[1:0] == allocate_index[1:0])))
+    `ASSUME(entry_at_work_stands, !allocate || index != allocate_index || !(u.reading$q || u.run$q || u.ending$q))
     `PROVE(each_grant_is_one_pte_write, pte_valid == (count != 0)
                                         && (!pte_valid || {pte_index, pte_frame} == expected[0]))
     reg stood = 0;
@@ -145,5 +155,12 @@ module proof (
         && {u.pages.mem[walk[1:0]][15:0], u.pages.mem[walk[1:0]][51:16]} == page))
     `INVARIANT(request_kept, !accepted || u.requests.mem[any_slot[1:0]][15:0]
                                          == (va[47] ? {1'b1, va[20:6]} : {10'b0, va[11:6]}))
+    `INVARIANT(one_step, !(u.reading$q && u.run$q) && !(u.run$q && u.ending$q)
+        && !(u.reading$q && u.ending$q))
+    `INVARIANT(request_read, !(accepted && u.run$q && u.run_slot$q == any_slot)
+        || u.read_request$q[15:0] == (va[47] ? {1'b1, va[20:6]} : {10'b0, va[11:6]}))
+    `INVARIANT(page_read, !(known && u.run$q && u.run_index$q == walk)
+        || {u.read_page$q[15:0], u.read_page$q[51:16]} == page)
+    `INVARIANT(result_read, !(took && u.run$q && u.run_index$q == walk) || u.read_result$q[30])
     `INVARIANT(present_now, !took || u.results.mem[walk[1:0]][30])
 endmodule

@@ -3,7 +3,7 @@
 // what they say can be anything at any time.
 //
 // And no output follows an input within the cycle, but for the ready of the request ports, which
-// follows their valid (they take turns) and the ready of the DRAM. So no valid waits for its ready.
+// follows their valid (they take turns). So no valid waits for its ready.
 //
 // block: top
 // k: 1
@@ -11,13 +11,13 @@
 // cut: top$intake top$tlb top$bucket top$walks top$walk_queue top$matcher top$dispatch top$replay
 // cut: top$issue top$order top$dram top$completion top$amo top$responses_0 top$responses_1
 // cut: top$shootdown top$manage$registers top$manage$frames top$manage$engine top$manage$events
-// cut: top$manage$mailbox top$manage$interrupts top$manage$shootdown
-// paths: outputs_come_from_registers, p0_req_ready p1_req_ready from p0_req_valid p1_req_valid dram_cmd_ready
+// cut: top$accepted top$entrance top$sends top$zeroes top$commands top$manage$mailbox top$manage$interrupts top$manage$shootdown
+// paths: outputs_come_from_registers, p0_req_ready p1_req_ready from p0_req_valid p1_req_valid
 //
 // mutant: outputs_come_from_registers, a DRAM command waits for the DRAM to be ready
-//   in: top$dram
-//   replace: cmd_valid = any
-//   with: cmd_valid = any && cmd_ready
+//   in: top$commands
+//   replace: out_valid = kept_valid$q ||
+//   with: out_valid = out_ready && kept_valid$q ||
 // mutant: outputs_come_from_registers, an answer shows in the cycle of its reply
 //   in: top
 //   replace: p1_resp_valid = responses_1$valid
@@ -40,8 +40,8 @@
 //   with: retire_valid = completion$finish && ~completion$failed
 // mutant: requests_are_accepted_once, the line order forgets the second port's requests
 //   in: top
-//   replace: order$accept = intake$valid
-//   with: order$accept = intake$valid && ~intake$port
+//   replace: order$accept = accepted$valid
+//   with: order$accept = accepted$valid && ~accepted$slot[1]
 // mutant: commands_are_the_dram_ports, the write mask is not connected
 //   in: top
 //   replace: dram_cmd_mask = beats$beat_mask
@@ -120,14 +120,16 @@ module proof (
         {u.responses_1$push, u.responses_0$push} == ({2{u.completion$finish}} & {u.completion$port, !u.completion$port})
         && {u.responses_0$push_slot, u.responses_0$push_tag, u.responses_0$push_status, u.responses_0$push_data} == ends
         && {u.responses_1$push_slot, u.responses_1$push_tag, u.responses_1$push_status, u.responses_1$push_data} == ends)
+    reg [7:0] ended = 0; // the line order hears of it a cycle later
+    always @(posedge clock) ended <= {u.completion$finish && !u.resets$q, u.completion$slot};
     `PROVE(each_end_retires_once,
         {retire_valid, retire_port, retire_tag, retire_status}
         == {u.completion$finish, u.completion$port, u.completion$tag, u.completion$status}
-        && {u.order$finish, u.order$finish_slot} == {u.completion$finish, u.completion$slot})
+        && u.order$finish == ended[7] && (!ended[7] || u.order$finish_slot == ended[6:0]))
 
     // Into intake.sv, from there to issue.sv, line_order.sv and completion.sv; slots come back from
     // response_fifo.sv.
-    wire [7:0] accepts = {u.intake$valid, u.intake$slot};
+    wire [7:0] accepts = {u.accepted$valid, u.accepted$slot};
     `PROVE(requests_are_accepted_once,
         {p1_req_ready, p0_req_ready, u.intake$p1_valid, u.intake$p0_valid}
         == {u.intake$p1_ready, u.intake$p0_ready, p1_req_valid, p0_req_valid}
@@ -135,25 +137,34 @@ module proof (
         == {p0_req_op, p0_req_tag, p0_req_pid, p0_req_va}
         && {u.intake$p1_op, u.intake$p1_tag, u.intake$p1_pid, u.intake$p1_va}
         == {p1_req_op, p1_req_tag, p1_req_pid, p1_req_va}
+        && {u.accepted$accept, u.accepted$accept_slot} == {u.intake$valid, u.intake$slot}
+        && {u.accepted$accept_op, u.accepted$accept_tag, u.accepted$accept_pid, u.accepted$accept_va}
+        == {u.intake$op, u.intake$tag, u.intake$pid, u.intake$va}
+        && {u.accepted$accept_mask, u.accepted$accept_data}
+        == (u.intake$port ? {p1_req_mask, p1_req_data} : {p0_req_mask, p0_req_data})
         && {u.issue$accept, u.issue$accept_slot} == accepts && {u.order$accept, u.order$accept_slot} == accepts
         && {u.completion$accept, u.completion$accept_slot} == accepts
         && {u.completion$accept_op, u.completion$accept_tag, u.completion$accept_pid, u.completion$accept_va}
-        == {u.intake$op, u.intake$tag, u.intake$pid, u.intake$va}
-        && {u.issue$accept_mask, u.issue$accept_data}
-        == (u.intake$port ? {p1_req_mask, p1_req_data} : {p0_req_mask, p0_req_data})
+        == {u.accepted$op, u.accepted$tag, u.accepted$pid, u.accepted$va}
+        && {u.issue$accept_mask, u.issue$accept_data} == {u.accepted$mask, u.accepted$data}
         && {u.intake$give_0, u.intake$give_0_slot} == {p0_resp_valid && p0_resp_ready, u.responses_0$slot}
         && {u.intake$give_1, u.intake$give_1_slot} == {p1_resp_valid && p1_resp_ready, u.responses_1$slot})
 
     // Out of dram_port.sv, into it from issue.sv, fifo.sv and frames.sv.
     `PROVE(commands_are_the_dram_ports,
-        {dram_cmd_valid, dram_cmd_write, dram_cmd_tag, dram_cmd_line, dram_cmd_mask, dram_cmd_data, u.dram$cmd_ready}
+        {u.commands$in_valid, u.commands$in_data, u.dram$cmd_ready}
         == {u.dram$cmd_valid, u.dram$cmd_write, u.dram$cmd_tag, u.dram$cmd_line, u.dram$cmd_mask, u.dram$cmd_data,
-            dram_cmd_ready})
+            u.commands$in_ready}
+        && {dram_cmd_valid, dram_cmd_write, dram_cmd_tag, dram_cmd_line, dram_cmd_mask, dram_cmd_data,
+            u.commands$out_ready}
+        == {u.commands$out_valid, u.commands$out_data, dram_cmd_ready})
     `PROVE(commands_have_their_sources,
-        {u.dram$issue_present, u.dram$issue_valid, u.dram$issue_write, u.dram$issue_amo, u.dram$issue_slot,
-         u.dram$issue_line, u.dram$issue_mask, u.dram$issue_data, u.issue$ready, u.issue$conflict}
-        == {u.issue$present, u.issue$valid, u.issue$write, u.issue$amo, u.issue$slot, u.issue$line, u.issue$mask,
-            u.issue$data, u.dram$issue_ready, u.order$conflict}
+        {u.sends$in_valid, u.sends$in_data, u.issue$ready, u.issue$conflict}
+        == {u.issue$valid, u.issue$amo, u.issue$write, u.issue$slot, u.issue$line, u.issue$mask, u.issue$data,
+            u.sends$in_ready, u.order$conflict}
+        && {u.dram$issue_present, u.dram$issue_valid, u.dram$issue_amo, u.dram$issue_write, u.dram$issue_slot,
+            u.dram$issue_line, u.dram$issue_mask, u.dram$issue_data, u.sends$out_ready}
+        == {u.sends$out_valid, u.sends$out_valid, u.sends$out_data, u.dram$issue_ready}
         && {u.order$slot, u.order$line, u.order$write, u.order$pass, u.order$wake_take}
         == {u.issue$slot, u.issue$line, u.issue$write, u.issue$pass, u.issue$wake_take}
         && {u.dram$pte_valid, u.dram$pte_index, u.dram$pte_way, u.dram$pte_frame, u.dram$pte_line, u.replay$pte_ready}
@@ -164,8 +175,10 @@ module proof (
             u.dram$table_data, u.manage.engine$te_cmd_ready}
         == {u.manage.engine$te_cmd_valid, u.manage.engine$te_cmd_write, u.manage.engine$te_cmd_tag,
             u.manage.engine$te_cmd_line, u.manage.engine$te_cmd_mask, u.manage.engine$te_cmd_data, u.dram$table_ready}
-        && {u.dram$zero_valid, u.dram$zero_tag, u.dram$zero_line, u.manage.frames$zero_cmd_ready}
-        == {u.manage.frames$zero_cmd_valid, u.manage.frames$zero_cmd_tag, u.manage.frames$zero_cmd_line, u.dram$zero_ready})
+        && {u.zeroes$in_valid, u.zeroes$in_data, u.manage.frames$zero_cmd_ready}
+        == {u.manage.frames$zero_cmd_valid, u.manage.frames$zero_cmd_tag, u.manage.frames$zero_cmd_line, u.zeroes$in_ready}
+        && {u.dram$zero_valid, u.dram$zero_tag, u.dram$zero_line, u.zeroes$out_ready}
+        == {u.zeroes$out_valid, u.zeroes$out_data, u.dram$zero_ready})
 
     // Into completion.sv, from there to frames.sv.
     `PROVE(replies_reach_the_completion,
@@ -193,9 +206,15 @@ module proof (
 
     // Into tlb.sv: a request's own pid and address, or those of an invalidation, never both.
     `PROVE(lookups_are_as_asked,
-        u.tlb$valid_0 == u.intake$valid && u.tlb$invalidate_0 == u.shootdown$invalidate
+        {u.entrance$in_valid, u.entrance$in_data}
+        == {u.intake$valid, u.intake$op, u.intake$slot, u.intake$pid, u.intake$va}
+        && u.intake$advance == u.entrance$in_ready
+        && u.entrance$out_ready == (u.dispatch$advance && !u.shootdown$invalidate)
+        && u.tlb$valid_0 == (u.entrance$out_valid && !u.shootdown$invalidate)
+        && {u.tlb$op_0, u.tlb$slot_0} == u.entrance$out_data[73:64]
+        && u.tlb$invalidate_0 == u.shootdown$invalidate
         && u.intake$invalidating == u.shootdown$invalidate
-        && (u.shootdown$invalidate || {u.tlb$pid_0, u.tlb$va_0} == {u.intake$pid, u.intake$va})
+        && (u.shootdown$invalidate || {u.tlb$pid_0, u.tlb$va_0} == u.entrance$out_data[63:0])
         && (!u.shootdown$invalidate || {u.tlb$pid_0, u.tlb$va_0} == {u.shootdown$out_pid, u.shootdown$out_va})
         && (!u.tlb$any_key_0 || u.shootdown$invalidate)
         && {u.dispatch$hit, u.dispatch$frame, u.dispatch$read, u.dispatch$write}

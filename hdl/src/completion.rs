@@ -1,8 +1,9 @@
 //! Completion: every request ends here, one a cycle.
 //!
 //! In: answers of the DRAM (registered once), and requests that end without it (errors, reads of
-//! pages never written, failed compare-and-swaps). Where both stand, they take turns. Out: the
-//! port's response queue, the line order, the event log, the statistics.
+//! pages never written, failed compare-and-swaps). Where both stand, they take turns. What is known
+//! of the request is read in that cycle, and in the next one it ends. Out: the port's response
+//! queue, the line order, the event log, the statistics.
 
 use crate::prim::{LutRam, Param};
 use rust_hdl::prelude::*;
@@ -85,6 +86,18 @@ pub struct Completion {
     replay_held_status: DFF<Bits<3>>,
     turn: DFF<Bit>,
     now: DFF<Bits<16>>,
+    /// The cycle in which the request was accepted that is registered in this one.
+    earlier: DFF<Bits<16>>,
+    /// The request that ends, or an atomic whose line was read.
+    e_dram: DFF<Bit>,
+    e_inside: DFF<Bit>,
+    e_amo: DFF<Bit>,
+    e_status: DFF<Bits<3>>,
+    e_is_data: DFF<Bit>,
+    e_poison: DFF<Bit>,
+    e_slot: DFF<Bits<7>>,
+    e_request: DFF<Bits<99>>,
+    e_data: DFF<Bits<512>>,
 
     kind: Signal<Local, Bits<3>>,
     is_data: Signal<Local, Bit>,
@@ -148,17 +161,28 @@ impl Logic for Completion {
             replay_held_slot,
             replay_held_status,
             turn,
-            now
+            now,
+            earlier,
+            e_dram,
+            e_inside,
+            e_amo,
+            e_status,
+            e_is_data,
+            e_poison,
+            e_slot,
+            e_request,
+            e_data
         );
         clock!(self, clock, requests);
         self.now.d.next = self.now.q.val() + 1;
+        self.earlier.d.next = self.now.q.val();
         self.requests.write_enable.next = self.accept.val();
         self.requests.write_address.next = self.accept_slot.val();
         self.requests.write_data.next = bit_cast::<99, 16>(self.accept_tag.val())
             | (bit_cast::<99, 16>(self.accept_pid.val()) << 16)
             | (bit_cast::<99, 48>(self.accept_va.val()) << 32)
             | (bit_cast::<99, 3>(self.accept_op.val()) << 80)
-            | (bit_cast::<99, 16>(self.now.q.val()) << 83);
+            | (bit_cast::<99, 16>(self.earlier.q.val()) << 83);
 
         // Who ends in this cycle.
         self.kind.next = self.c_tag.q.val().get_bits::<3>(7);
@@ -216,31 +240,41 @@ impl Logic for Completion {
         }
 
         self.requests.read_address.next = self.at.val();
-        self.request.next = self.requests.read_data.val();
+        self.e_inside.d.next = self.pick_inside.val();
+        self.e_dram.d.next = self.from_dram.val() && self.go.val();
+        self.e_amo.d.next = self.amo_answer.val();
+        self.e_status.d.next = self.inside_status.val();
+        self.e_is_data.d.next = self.is_data.val();
+        self.e_poison.d.next = self.c_poison.q.val();
+        self.e_slot.d.next = self.at.val();
+        self.e_request.d.next = self.requests.read_data.val();
+        self.e_data.d.next = self.c_data.q.val();
+
+        // It ends.
+        self.request.next = self.e_request.q.val();
         self.request_op.next = self.request.val().get_bits::<3>(80);
-        self.old_slot.next = self.at.val();
-        self.starts_amo.next = self.is_data.val()
+        self.old_slot.next = self.e_slot.q.val();
+        self.starts_amo.next = self.e_dram.q.val()
+            && self.e_is_data.q.val()
             && self.request_op.val().get_bit(1)
-            && !self.c_poison.q.val()
-            && !self.pick_inside.val();
-        self.ends.next = self.pick_inside.val()
-            || (self.from_dram.val() && self.go.val() && !self.starts_amo.val());
-        self.result.next = self.inside_status.val();
+            && !self.e_poison.q.val();
+        self.ends.next = self.e_inside.q.val() || (self.e_dram.q.val() && !self.starts_amo.val());
+        self.result.next = self.e_status.q.val();
         self.data.next = 0.into();
-        if self.pick_inside.val() {
-            if self.amo_answer.val() {
+        if self.e_inside.q.val() {
+            if self.e_amo.q.val() {
                 self.data.next = bit_cast::<512, 64>(self.old.val());
             }
-        } else if self.c_poison.q.val() {
+        } else if self.e_poison.q.val() {
             self.result.next = self.uncorrectable.val();
-        } else if self.is_atomic_write.val() {
+        } else if !self.e_is_data.q.val() {
             self.data.next = bit_cast::<512, 64>(self.old.val());
         } else if self.request_op.val() == 0 {
-            self.data.next = self.c_data.q.val();
+            self.data.next = self.e_data.q.val();
         }
         self.finish.next = self.ends.val();
-        self.slot.next = self.at.val();
-        self.port.next = ((self.at.val()) & (self.port_bit.val())).any();
+        self.slot.next = self.e_slot.q.val();
+        self.port.next = ((self.e_slot.q.val()) & (self.port_bit.val())).any();
         self.tag.next = self.request.val().get_bits::<16>(0);
         self.pid.next = self.request.val().get_bits::<16>(16);
         self.va.next = self.request.val().get_bits::<48>(32);
@@ -257,12 +291,14 @@ impl Logic for Completion {
         self.line.next = self.c_data.q.val();
         self.poison.next = self.c_poison.q.val();
         self.word.next = bit_cast::<9, 3>(self.request.val().get_bits::<3>(35)) << 6;
-        self.amo_valid.next = self.from_dram.val() && self.go.val() && self.starts_amo.val();
+        self.amo_valid.next = self.starts_amo.val();
         self.amo_word.next = self.request.val().get_bits::<3>(35);
         self.amo_swap.next = self.request_op.val().get_bit(0);
-        self.amo_old.next = self.c_data.q.val().get_bits::<64>(self.word.val().index());
+        self.amo_old.next = self.e_data.q.val().get_bits::<64>(self.word.val().index());
         if self.reset.val() {
             self.c_valid.d.next = false;
+            self.e_dram.d.next = false;
+            self.e_inside.d.next = false;
             self.hit_held.d.next = false;
             self.replay_held.d.next = false;
             self.turn.d.next = false;

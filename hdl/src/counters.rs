@@ -128,7 +128,11 @@ pub struct Counters {
     low: DFF<Bits<32>>,
     m_high: DFF<Bits<32>>,
     h_high: DFF<Bits<32>>,
-    events: Signal<Local, Bits<25>>,
+    /// What happened in the last cycle.
+    events: DFF<Bits<25>>,
+    stalled: DFF<Bit>,
+    clearing: DFF<Bit>,
+    walking: DFF<Bits<7>>,
     seconds: Signal<Local, Bits<25>>,
     visited: Signal<Local, Bits<TALLY_BITS>>,
     sum: Signal<Local, Bits<64>>,
@@ -150,8 +154,8 @@ impl Default for Counters {
             stalls: constant(Counter::PortStalls as u64),
             peak_index: constant(Counter::WalksPeak as u64),
         } clock bus read_data waits clear happened another_stall walks_now sweep taken taken_of
-          total added of written peak waiting low m_high h_high events seconds visited sum word
-          is_high wanted)
+          total added of written peak waiting low m_high h_high events stalled clearing walking
+          seconds visited sum word is_high wanted)
     }
 }
 
@@ -159,27 +163,30 @@ impl Logic for Counters {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, sweep, taken, taken_of, peak, waiting, low, m_high, h_high);
-        dff_setup!(self, clock, total, added, of);
+        dff_setup!(self, clock, total, added, of, events, stalled, clearing, walking);
         clock!(self, clock, select, totals, written);
         self.select.bus.next = self.bus.val();
 
-        self.events.next = self.happened.val().into();
+        self.events.d.next = self.happened.val().into();
+        self.stalled.d.next = self.another_stall.val();
+        self.clearing.d.next = self.clear.val();
+        self.walking.d.next = self.walks_now.val();
         self.seconds.next = 0.into();
-        if self.another_stall.val() {
+        if self.stalled.q.val() {
             self.seconds.next = 1.into();
         }
         self.seconds.next = self.seconds.val() << self.stalls.val();
         self.visited.next = 0.into();
         for i in 0..self._tallies {
             self.tallies[i].clock.next = self.clock.val();
-            self.tallies[i].clear.next = self.clear.val();
+            self.tallies[i].clear.next = self.clearing.q.val();
             self.tallies[i].sweep.next = self.sweep.q.val();
-            self.tallies[i].one.next = self.events.val().get_bit(i);
+            self.tallies[i].one.next = self.events.q.val().get_bit(i);
             self.tallies[i].another.next = self.seconds.val().get_bit(i);
             self.visited.next = self.visited.val() | self.tallies[i].taken.val();
         }
-        if self.walks_now.val() > self.peak.q.val() {
-            self.peak.d.next = self.walks_now.val();
+        if self.walking.q.val() > self.peak.q.val() {
+            self.peak.d.next = self.walking.q.val();
         }
         self.sweep.d.next = self.sweep.q.val() + 1;
         self.taken.d.next = self.visited.val();
@@ -202,7 +209,7 @@ impl Logic for Counters {
         self.totals.write_enable.next = true;
         self.written.index.next = bit_cast::<6, COUNTER_BITS>(self.of.q.val());
         self.written.set.next = true;
-        self.written.clear.next = self.clear.val() || self.bus.val().reset;
+        self.written.clear.next = self.clearing.q.val() || self.bus.val().reset;
 
         // Words are in pairs, the low one first.
         self.word.next = self.bus.val().address;
@@ -231,13 +238,16 @@ impl Logic for Counters {
                 }
             }
         }
-        if self.clear.val() || self.bus.val().reset {
+        if self.clearing.q.val() || self.bus.val().reset {
             self.taken.d.next = 0.into();
             self.total.d.next = 0.into();
             self.added.d.next = 0.into();
             self.peak.d.next = 0.into();
         }
         if self.bus.val().reset {
+            self.events.d.next = 0.into();
+            self.stalled.d.next = false;
+            self.walking.d.next = 0.into();
             self.sweep.d.next = 0.into();
             self.waiting.d.next = false;
         }

@@ -1,8 +1,8 @@
 //! Cleared frames of one size, oldest first.
 //!
 //! In: `push` with a frame, at most one a cycle; the pusher keeps `count` within the depth. Out: the
-//! oldest frame, registered, with `valid`; `take` (only while valid) gives way to the next one. One
-//! frame a cycle can be taken as long as there are any. A pushed frame reaches `frame` three cycles
+//! oldest frame, registered, with `valid`; `take` (only while valid) gives way to the next one. A
+//! frame in two cycles can be taken as long as there are any. A pushed frame reaches `frame` three cycles
 //! later in an empty list; `count` has it from the next cycle on.
 //!
 //! A FIFO in block RAM with two registers before it, which hide the RAM's cycle of latency and its
@@ -59,13 +59,14 @@ impl Logic for FreeList {
         self.ram.write_enable.next = self.push.val();
         self.ram.read_address.next = self.head.q.val();
 
-        // What stands before the RAM after a take: at most one, or there is no room for a fetch.
+        // What stands before the RAM after a take. A fetch wants room for its frame before it, so that
+        // it does not hang on the take.
         self.first_stays.next = (self.first_valid.q.val() && !self.take.val())
             || (self.second_valid.q.val() && self.take.val());
         self.second_stays.next = self.second_valid.q.val() && !self.take.val();
         self.fetch.next = self.in_ram.q.val().any()
-            && !self.second_stays.val()
-            && !(self.first_stays.val() && self.fetched.q.val());
+            && !self.second_valid.q.val()
+            && !(self.first_valid.q.val() && self.fetched.q.val());
         self.fetched.d.next = self.fetch.val();
 
         if self.take.val() {

@@ -1,9 +1,9 @@
 //! Issue stage: the request that goes to the DRAM next, and its data.
 //!
-//! Four ways lead here: an atomic's write, a request woken by the line order, and, taking turns
-//! behind these two, a replayed one and one straight out of the TLB. It stays one cycle if the DRAM
-//! port takes it (or its line is held and it goes to wait): TLB hits are offered to the DRAM four
-//! cycles after they were accepted.
+//! Four ways lead here, in this order: an atomic's write, a request woken by the line order, a
+//! replayed one (there is one in two cycles at most, so it does not starve the last), one straight out
+//! of the TLB. It stays one cycle if there is room before the DRAM port (or its line is held and it
+//! goes to wait): TLB hits stand here four cycles after they were accepted.
 
 use crate::prim::BlockRam;
 use rust_hdl::prelude::*;
@@ -39,8 +39,6 @@ pub struct Issue {
     pub replay_slot: Signal<In, Bits<7>>,
     pub replay_write: Signal<In, Bit>,
     pub replay_line: Signal<In, Bits<34>>,
-    /// A TLB hit stands in stage 3: where a replayed waiter stands too, they take turns.
-    pub hit_present: Signal<In, Bit>,
     pub hit_ready: Signal<Out, Bit>,
     pub hit_issue: Signal<In, Bit>,
     pub hit_slot: Signal<In, Bits<7>>,
@@ -74,8 +72,6 @@ pub struct Issue {
     s_line: DFF<Bits<34>>,
     s_amo_mask: DFF<Bits<64>>,
     s_amo_data: DFF<Bits<64>>,
-    turn: DFF<Bit>,
-    replays: Signal<Local, Bit>,
     stops: Signal<Local, Bit>,
     free: Signal<Local, Bit>,
     open: Signal<Local, Bit>,
@@ -96,8 +92,7 @@ impl Logic for Issue {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(
-            self, clock, s_valid, s_ordered, s_amo, s_write, s_slot, s_line, s_amo_mask,
-            s_amo_data, turn
+            self, clock, s_valid, s_ordered, s_amo, s_write, s_slot, s_line, s_amo_mask, s_amo_data
         );
         self.store.clock.next = self.clock.val();
         self.store.write_enable.next = self.accept.val();
@@ -112,21 +107,16 @@ impl Logic for Issue {
         self.free.next = !self.s_valid.q.val() || self.ready.val();
         self.amo_take.next = self.amo_valid.val() && self.free.val();
         self.wake_take.next = self.wake_valid.val() && self.free.val() && !self.amo_valid.val();
-        self.replays.next =
-            self.replay_active.val() && !(self.hit_present.val() && self.turn.q.val());
         self.open.next = self.free.val() && !self.amo_valid.val() && !self.wake_valid.val();
-        self.replay_ready.next = self.open.val() && self.replays.val();
-        self.hit_ready.next = self.open.val() && !self.replays.val();
-        if self.open.val() && self.replay_active.val() && self.hit_present.val() {
-            self.turn.d.next = !self.turn.q.val();
-        }
+        self.replay_ready.next = self.open.val() && self.replay_active.val();
+        self.hit_ready.next = self.open.val() && !self.replay_active.val();
         self.look_slot.next = self.wake_slot.val();
         if self.amo_valid.val() {
             self.look_slot.next = self.amo_slot.val();
         }
 
         self.take_slot.next = self.hit_slot.val();
-        if self.replays.val() {
+        if self.replay_active.val() {
             self.take_slot.next = self.replay_slot.val();
         }
         if self.wake_valid.val() {
@@ -151,7 +141,7 @@ impl Logic for Issue {
             self.s_amo_data.d.next = self.amo_data.val();
             self.s_line.d.next = self.hit_line.val();
             self.s_write.d.next = self.hit_write.val();
-            if self.replays.val() {
+            if self.replay_active.val() {
                 self.s_line.d.next = self.replay_line.val();
                 self.s_write.d.next = self.replay_write.val();
             }
@@ -189,7 +179,6 @@ impl Logic for Issue {
                 | (bit_cast::<512, 64>(self.s_amo_data.q.val()) << 448);
         }
         if self.reset.val() {
-            self.turn.d.next = false;
             self.s_valid.d.next = false;
         }
     }

@@ -7,6 +7,7 @@
 #[macro_use]
 mod macros;
 
+pub mod accepted;
 pub mod access;
 pub mod amo;
 pub mod beats;
@@ -36,11 +37,13 @@ pub mod prim;
 pub mod pte_writer;
 pub mod recency;
 pub mod registers;
+pub mod relay;
 pub mod replay;
 pub mod response_fifo;
 pub mod result_queue;
 pub mod shootdown;
 pub mod shootdown_control;
+pub mod skid;
 pub mod statistics;
 pub mod table_engine;
 pub mod table_reader;

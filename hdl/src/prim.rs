@@ -11,8 +11,14 @@ pub const fn index_bits(depth: usize) -> usize {
     depth.trailing_zeros() as usize
 }
 
-fn ram_verilog(width: usize, depth: usize, ports: &str) -> Verilog {
-    Verilog::Custom(format!("reg [{}:0] mem [0:{}];\n{ports}", width - 1, depth - 1))
+/// `style`: without it, synthesis may take block RAM, which is slow to come out, for a distributed RAM
+/// with a register behind it.
+fn ram_verilog(width: usize, depth: usize, style: &str, ports: &str) -> Verilog {
+    Verilog::Custom(format!(
+        "(* ram_style = \"{style}\" *) reg [{}:0] mem [0:{}];\n{ports}",
+        width - 1,
+        depth - 1
+    ))
 }
 
 /// The slice of an address port that a memory of `depth` entries uses.
@@ -71,6 +77,7 @@ impl<D: Synth, const A: usize> Logic for BlockRam<D, A> {
         ram_verilog(
             D::BITS,
             depth,
+            "block",
             &format!(
                 "always @(posedge clock) begin\n  read_data <= mem[{}];\n  \
                  if (write_enable) mem[{}] <= write_data;\nend\n",
@@ -126,6 +133,7 @@ impl<D: Synth, const A: usize> Logic for LutRam<D, A> {
         ram_verilog(
             D::BITS,
             depth,
+            "distributed",
             &format!(
                 "always @(*) read_data = mem[{}];\n\
                  always @(posedge clock) if (write_enable) mem[{}] <= write_data;\n",

@@ -1,7 +1,9 @@
 //! Replay and fault unit: serves the requests that waited for a walk, in their order.
 //!
-//! In: results of walks, entry by entry. Out, one waiter a cycle: to the issue stage with its
-//! physical line, or to the completion with a status. A first write to a page without a frame takes
+//! In: results of walks, entry by entry. Out, one waiter in two cycles: to the issue stage with its
+//! physical line, or to the completion with a status. In the first cycle all that is known of the
+//! waiter and its page is read, in the second it is decided; it stands before the issue stage in the next. A third one, in which nobody can join,
+//! ends the entry or finds that somebody joined while the last one was decided. A first write to a page without a frame takes
 //! one from the free list in the same cycle, and its PTE write goes out behind it: nothing waits for
 //! it, and nothing waits for software.
 //!
@@ -52,19 +54,23 @@ pub struct Replay {
     pub load_head: Signal<In, Bits<7>>,
     pub index: Signal<Out, Bits<7>>,
     pub slot: Signal<Out, Bits<7>>,
+    pub at_tail: Signal<In, Bit>,
     pub following: Signal<In, Bits<7>>,
-    pub more: Signal<In, Bit>,
+    pub closing: Signal<Out, Bit>,
     pub filled: Signal<In, Bit>,
     pub stale: Signal<In, Bit>,
+    pub mark: Signal<In, Bit>,
     pub last: Signal<Out, Bit>,
     pub fill: Signal<Out, Bit>,
     pub fault: Signal<Out, Bit>,
 
-    /// A waiter stands here; it has the issue stage's next place if it needs it.
+    /// A waiter goes to the issue stage; it has the next place, before any TLB hit: one to the same page
+    /// must not pass it.
     pub active: Signal<Out, Bit>,
     /// The issue stage has a place for it.
     pub issue_ready: Signal<In, Bit>,
     pub issue: Signal<Out, Bit>,
+    pub issue_slot: Signal<Out, Bits<7>>,
     pub issue_write: Signal<Out, Bit>,
     pub issue_line: Signal<Out, Bits<34>>,
     /// The completion has a place for it.
@@ -114,9 +120,29 @@ pub struct Replay {
     starved_4k: Fifo<Bits<14>>,
     starved_2m: Fifo<Bits<14>>,
     pte_writes: Fifo<Bits<37>>,
+    /// The cycle of the waiter at hand: it is read, decided, or was the last one.
+    reading: DFF<Bit>,
     run: DFF<Bit>,
+    ending: DFF<Bit>,
+    read_request: DFF<Bits<19>>,
+    read_result: DFF<Bits<35>>,
+    read_page: DFF<Bits<55>>,
+    read_filled: DFF<Bit>,
+    read_stale: DFF<Bit>,
+    read_at_tail: DFF<Bit>,
+    /// What `more_*` said in the last cycle. It may say for one cycle too long that a frame is on its
+    /// way; then the entry looks again.
+    coming_4k: DFF<Bit>,
+    coming_2m: DFF<Bit>,
     run_index: DFF<Bits<7>>,
     run_slot: DFF<Bits<7>>,
+    /// The waiter before the issue stage.
+    next_valid: DFF<Bit>,
+    next_slot: DFF<Bits<7>>,
+    next_write: DFF<Bit>,
+    next_line: DFF<Bits<34>>,
+    bypass: Signal<Local, Bit>,
+    may_load: Signal<Local, Bit>,
 
     request: Signal<Local, Bits<19>>,
     found: Signal<Local, Bits<35>>,
@@ -188,7 +214,22 @@ impl Replay {
 impl Logic for Replay {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, run, run_index, run_slot);
+        dff_setup!(self, clock, reading, run, ending, run_index, run_slot);
+        dff_setup!(self, clock, next_valid, next_slot, next_write, next_line);
+        dff_setup!(
+            self,
+            clock,
+            read_request,
+            read_result,
+            read_page,
+            read_filled,
+            read_stale,
+            read_at_tail,
+            coming_4k,
+            coming_2m
+        );
+        self.coming_4k.d.next = self.more_4k.val();
+        self.coming_2m.d.next = self.more_2m.val();
         clock!(
             self, clock, requests, results, pages, lines, ready, starved_4k, starved_2m, pte_writes
         );
@@ -219,8 +260,20 @@ impl Logic for Replay {
         self.requests.read_address.next = self.run_slot.q.val();
         self.results.read_address.next = self.run_index.q.val();
         self.pages.read_address.next = self.run_index.q.val();
-        self.request.next = self.requests.read_data.val();
-        self.found.next = self.results.read_data.val();
+        if self.reading.q.val() {
+            self.read_request.d.next = self.requests.read_data.val();
+            self.read_result.d.next = self.results.read_data.val();
+            self.read_page.d.next = self.pages.read_data.val();
+            self.read_filled.d.next = self.filled.val();
+            self.read_stale.d.next = self.stale.val();
+            self.read_at_tail.d.next = self.at_tail.val();
+        }
+        // A shootdown that begins marks every entry.
+        if self.mark.val() {
+            self.read_stale.d.next = true;
+        }
+        self.request.next = self.read_request.q.val();
+        self.found.next = self.read_result.q.val();
         self.op.next = self.request.val().get_bits::<3>(16);
         self.huge.next = self.request.val().get_bit(15);
         self.reads.next = self.op.val() != 1;
@@ -233,11 +286,11 @@ impl Logic for Replay {
             self.found.val().get_bit(33) && !self.found.val().get_bit(34) && !self.denied.val();
         self.needs_frame.next = self.serves.val() && self.writes.val() && !self.present.val();
         self.granted.next = self.grant_4k_valid.val();
-        self.coming.next = self.more_4k.val();
+        self.coming.next = self.coming_4k.q.val();
         self.frame.next = self.grant_4k_frame.val();
         if self.huge.val() {
             self.granted.next = self.grant_2m_valid.val();
-            self.coming.next = self.more_2m.val();
+            self.coming.next = self.coming_2m.q.val();
             self.frame.next = self.grant_2m_frame.val();
         }
         if self.present.val() {
@@ -263,11 +316,11 @@ impl Logic for Replay {
         }
 
         // What happens to it in this cycle.
-        self.wants_fill.next = !self.filled.val() && !self.stale.val();
+        self.wants_fill.next = !self.read_filled.q.val() && !self.read_stale.q.val();
         self.takes_frame.next = self.to_issue.val() && !self.present.val();
         self.go_issue.next = self.run.q.val()
             && self.to_issue.val()
-            && self.issue_ready.val()
+            && !self.next_valid.q.val()
             && !(self.wants_fill.val() && self.fill_blocked.val())
             && !(self.takes_frame.val() && self.result.val());
         self.go_starve.next = self.run.q.val() && self.starves.val();
@@ -276,10 +329,20 @@ impl Logic for Replay {
             && !self.starves.val()
             && self.answer_ready.val();
         self.leaves.next = self.go_issue.val() || self.go_answer.val();
-        self.active.next = self.run.q.val();
-        self.issue.next = self.go_issue.val();
-        self.issue_write.next = self.op.val() == 1;
-        self.issue_line.next = self.line.val();
+        if self.issue_ready.val() {
+            self.next_valid.d.next = false;
+        }
+        if !self.next_valid.q.val() {
+            self.next_valid.d.next = self.go_issue.val();
+            self.next_slot.d.next = self.run_slot.q.val();
+            self.next_write.d.next = self.op.val() == 1;
+            self.next_line.d.next = self.line.val();
+        }
+        self.active.next = self.next_valid.q.val();
+        self.issue.next = self.next_valid.q.val() && self.issue_ready.val();
+        self.issue_slot.next = self.next_slot.q.val();
+        self.issue_write.next = self.next_write.q.val();
+        self.issue_line.next = self.next_line.q.val();
         self.answer.next = self.go_answer.val();
         self.answer_status.next = self.status.val();
         self.zero_read.next = self.go_answer.val() && self.serves.val() && !self.needs_frame.val();
@@ -288,13 +351,14 @@ impl Logic for Replay {
         self.grant_2m_take.next = self.go_issue.val() && self.takes_frame.val() && self.huge.val();
         self.fault.next = self.go_issue.val() && self.takes_frame.val();
         self.fill.next = self.go_issue.val() && self.wants_fill.val();
-        self.fill_way.next = self.pages.read_data.val().get_bits::<3>(52);
-        self.fill_pid.next = self.pages.read_data.val().get_bits::<16>(0);
-        self.fill_key.next = self.pages.read_data.val().get_bits::<36>(16);
+        self.fill_way.next = self.read_page.q.val().get_bits::<3>(52);
+        self.fill_pid.next = self.read_page.q.val().get_bits::<16>(0);
+        self.fill_key.next = self.read_page.q.val().get_bits::<36>(16);
         self.fill_frame.next = self.frame.val();
         self.fill_read.next = self.found.val().get_bit(31);
         self.fill_write.next = self.found.val().get_bit(32);
-        self.last.next = self.leaves.val() && !self.more.val();
+        self.closing.next = self.ending.q.val();
+        self.last.next = self.ending.q.val() && self.at_tail.val();
         self.index.next = self.run_index.q.val();
         self.slot.next = self.run_slot.q.val();
 
@@ -328,26 +392,28 @@ impl Logic for Replay {
         self.pte_line.next = self.lines.read_data.val();
 
         // Which entry comes next: one that starved and can go on before a fresh one.
-        self.ready.push.next = self.result.val() || self.again.val();
-        self.ready.push_data.next = self.again_index.val();
-        if self.result.val() {
-            self.ready.push_data.next = self.result_index.val();
-        }
         self.starved_4k.push.next = self.go_starve.val() && !self.huge.val();
         self.starved_4k.push_data.next = bit_cast::<14, 7>(self.run_index.q.val())
             | (bit_cast::<14, 7>(self.run_slot.q.val()) << 7);
         self.starved_2m.push.next = self.go_starve.val() && self.huge.val();
         self.starved_2m.push_data.next = bit_cast::<14, 7>(self.run_index.q.val())
             | (bit_cast::<14, 7>(self.run_slot.q.val()) << 7);
-        self.wake_4k.next =
-            self.starved_4k.nonempty.val() && (self.grant_4k_valid.val() || !self.more_4k.val());
-        self.wake_2m.next =
-            self.starved_2m.nonempty.val() && (self.grant_2m_valid.val() || !self.more_2m.val());
+        self.wake_4k.next = self.starved_4k.nonempty.val()
+            && (self.grant_4k_valid.val() || !self.coming_4k.q.val());
+        self.wake_2m.next = self.starved_2m.nonempty.val()
+            && (self.grant_2m_valid.val() || !self.coming_2m.q.val());
         self.can_load.next = self.ready.nonempty.val() || self.wake_4k.val() || self.wake_2m.val();
-        self.load.next = self.can_load.val()
-            && (!self.run.q.val()
-                || self.go_starve.val()
-                || (self.leaves.val() && !self.more.val()));
+        self.may_load.next = !self.reading.q.val()
+            && !self.run.q.val()
+            && (!self.ending.q.val() || self.at_tail.val());
+        self.load.next = self.may_load.val() && self.can_load.val();
+        // With nothing to do, a walk's result is taken at once.
+        self.bypass.next = self.may_load.val() && !self.can_load.val() && self.result.val();
+        self.ready.push.next = (self.result.val() && !self.bypass.val()) || self.again.val();
+        self.ready.push_data.next = self.again_index.val();
+        if self.result.val() {
+            self.ready.push_data.next = self.result_index.val();
+        }
         self.load_at.next = self.ready.head.val();
         self.load_slot.next = self.load_head.val();
         self.ready.pop.next = false;
@@ -365,19 +431,41 @@ impl Logic for Replay {
             self.ready.pop.next = self.load.val();
         }
         self.load_index.next = self.ready.head.val();
-        if self.leaves.val() {
-            self.run_slot.d.next = self.following.val();
-            self.run.d.next = self.more.val();
+        if !self.ready.nonempty.val() {
+            self.load_index.next = self.result_index.val();
+        }
+        self.reading.d.next = false;
+        self.ending.d.next = false;
+        if self.reading.q.val() {
+            self.run.d.next = true;
         }
         if self.go_starve.val() {
             self.run.d.next = false;
         }
+        if self.leaves.val() {
+            self.run.d.next = false;
+            self.ending.d.next = self.read_at_tail.q.val();
+        }
+        if (self.leaves.val() && !self.read_at_tail.q.val())
+            || (self.ending.q.val() && !self.at_tail.val())
+        {
+            self.reading.d.next = true;
+            self.run_slot.d.next = self.following.val();
+        }
         if self.load.val() {
-            self.run.d.next = true;
+            self.reading.d.next = true;
             self.run_index.d.next = self.load_at.val();
             self.run_slot.d.next = self.load_slot.val();
         }
+        if self.bypass.val() {
+            self.reading.d.next = true;
+            self.run_index.d.next = self.result_index.val();
+            self.run_slot.d.next = self.load_head.val();
+        }
         if self.reset.val() {
+            self.next_valid.d.next = false;
+            self.reading.d.next = false;
+            self.ending.d.next = false;
             self.run.d.next = false;
         }
     }

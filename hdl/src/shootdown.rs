@@ -58,6 +58,8 @@ pub struct Shootdown {
 
     state: DFF<ShootdownState>,
     left: DFF<Bits<19>>,
+    /// In the sweep, and something is left.
+    sweeping: DFF<Bit>,
     at: DFF<Bits<48>>,
     set: DFF<Bits<9>>,
     whole: DFF<Bit>,
@@ -83,11 +85,11 @@ impl Shootdown {
 impl Logic for Shootdown {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, state, left, at, set, whole, all, is_ready, settle);
+        dff_setup!(self, clock, state, left, sweeping, at, set, whole, all, is_ready, settle);
         self.mark_walks.next = false;
         self.note.next = false;
         self.done.next = false;
-        self.invalidate.next = false;
+        self.invalidate.next = self.sweeping.q.val();
         self.any_key.next = self.whole.q.val();
         self.any_pid.next = self.all.q.val();
         self.sweep_set.next = self.set.q.val();
@@ -100,6 +102,7 @@ impl Logic for Shootdown {
                 self.all.d.next = true;
                 self.left.d.next = self.sets.val();
                 self.set.d.next = 0.into();
+                self.sweeping.d.next = true;
                 self.state.d.next = ShootdownState::Sweep;
             }
             ShootdownState::Idle => {
@@ -124,16 +127,17 @@ impl Logic for Shootdown {
             }
             ShootdownState::Walks => {
                 if !self.walks_marked.val() {
+                    self.sweeping.d.next = self.left.q.val().any();
                     self.state.d.next = ShootdownState::Sweep;
                 }
             }
             ShootdownState::Sweep => {
                 self.settle.d.next = 0.into();
-                if self.left.q.val() == 0 {
+                if !self.sweeping.q.val() {
                     self.state.d.next = ShootdownState::Pipeline;
                 } else {
-                    self.invalidate.next = true;
                     if self.advance.val() {
+                        self.sweeping.d.next = self.left.q.val() != 1;
                         self.left.d.next = self.left.q.val() - 1;
                         self.set.d.next = self.set.q.val() + 1;
                         self.at.d.next = self.at.q.val() + 0x1000;
@@ -170,6 +174,7 @@ impl Logic for Shootdown {
         self.ready.next = self.is_ready.q.val();
         if self.reset.val() {
             self.state.d.next = ShootdownState::Reset;
+            self.sweeping.d.next = false;
             self.is_ready.d.next = false;
         }
     }

@@ -282,7 +282,7 @@ impl Logic for TableEngine {
         self.reports.next = self.query.val()
             || (self.collect.val()
                 && ((self.page.q.val().report >> self.present_lsb.val()) & 1).any());
-        self.port_free.next = !self.out_valid.q.val() || self.te_cmd_ready.val();
+        self.port_free.next = !self.out_valid.q.val();
         self.can_write.next = !self.writes.val() || self.port_free.val();
         self.can_report.next = !self.reports.val() || self.results.room.val();
         self.passes.next = self.page_valid.q.val()
@@ -333,8 +333,11 @@ impl Logic for TableEngine {
         self.reader.stop.next = self.stopping.q.val();
         self.reader.empty.next = self.ring.empty.val();
         self.reader.take.next = false;
-        if self.port_free.val() {
+        // Whether the port is free does not hang on the DRAM's ready: a command in two cycles.
+        if self.te_cmd_ready.val() {
             self.out_valid.d.next = false;
+        }
+        if self.port_free.val() {
             if self.passes.val() && self.writes.val() {
                 self.out_valid.d.next = true;
                 self.out_write.d.next = true;

@@ -7,6 +7,7 @@
 //!  p0, p1 ─ ResponseFifo ─ Completion ─────────────────────────────────── DRAM
 //! ```
 
+use crate::accepted::Accepted;
 use crate::amo::Amo;
 use crate::beats::Beats;
 use crate::bucket::{BucketAddress, BucketMatch};
@@ -18,9 +19,11 @@ use crate::intake::Intake;
 use crate::issue::Issue;
 use crate::line_order::LineOrder;
 use crate::manage::Manage;
+use crate::relay::Relay;
 use crate::replay::Replay;
 use crate::response_fifo::ResponseFifo;
 use crate::shootdown::Shootdown;
+use crate::skid::Skid;
 use crate::tlb::Tlb;
 use crate::walk_table::WalkTable;
 use rust_hdl::prelude::*;
@@ -99,7 +102,13 @@ pub struct Component {
     pub retire_status: Signal<Out, Bits<3>>,
 
     resets: DFF<Bit>,
+    finished: DFF<Bit>,
+    finished_slot: DFF<Bits<7>>,
     intake: Intake,
+    accepted: Accepted,
+    /// A request that was accepted and cannot go into stage 0 yet.
+    entrance: Skid<Bits<74>>,
+    entering: Signal<Local, Bits<74>>,
     tlb: Tlb,
     bucket: BucketAddress,
     walks: WalkTable,
@@ -109,7 +118,14 @@ pub struct Component {
     replay: Replay,
     issue: Issue,
     order: LineOrder,
+    /// Before the DRAM port.
+    sends: Relay<Bits<619>>,
+    send: Signal<Local, Bits<619>>,
     dram: DramPort,
+    zeroes: Relay<Bits<41>>,
+    /// A command that the DRAM did not take at once.
+    commands: Skid<Bits<621>>,
+    command: Signal<Local, Bits<621>>,
     beats: Beats,
     completion: Completion,
     amo: Amo,
@@ -195,6 +211,8 @@ impl Logic for Component {
             self,
             clock,
             intake,
+            accepted,
+            entrance,
             tlb,
             bucket,
             walks,
@@ -203,7 +221,10 @@ impl Logic for Component {
             replay,
             issue,
             order,
+            sends,
             dram,
+            zeroes,
+            commands,
             beats,
             completion,
             amo,
@@ -214,9 +235,11 @@ impl Logic for Component {
         );
         // Through a register, so that no logic stands between the pin and its many loads, and a
         // simulation need not look at all of that logic whenever an input changes.
-        dff_setup!(self, clock, resets);
+        dff_setup!(self, clock, resets, finished, finished_slot);
         self.resets.d.next = self.reset.val();
         self.intake.reset.next = self.resets.q.val();
+        self.accepted.reset.next = self.resets.q.val();
+        self.entrance.reset.next = self.resets.q.val();
         self.tlb.reset.next = self.resets.q.val();
         self.walks.reset.next = self.resets.q.val();
         self.walk_queue.reset.next = self.resets.q.val();
@@ -225,7 +248,10 @@ impl Logic for Component {
         self.issue.reset.next = self.resets.q.val();
         self.order.reset.next = self.resets.q.val();
         self.beats.reset.next = self.resets.q.val();
+        self.sends.reset.next = self.resets.q.val();
         self.dram.reset.next = self.resets.q.val();
+        self.zeroes.reset.next = self.resets.q.val();
+        self.commands.reset.next = self.resets.q.val();
         self.completion.reset.next = self.resets.q.val();
         self.amo.reset.next = self.resets.q.val();
         self.responses_0.reset.next = self.resets.q.val();
@@ -235,7 +261,7 @@ impl Logic for Component {
 
         // Requests in.
         self.intake.enable.next = self.manage.enable.val();
-        self.intake.advance.next = self.dispatch.advance.val();
+        self.intake.advance.next = self.entrance.in_ready.val();
         self.intake.invalidating.next = self.shootdown.invalidate.val();
         self.intake.p0_valid.next = self.p0_req_valid.val();
         self.p0_req_ready.next = self.intake.p0_ready.val();
@@ -255,33 +281,49 @@ impl Logic for Component {
             self.accept_mask.next = self.p1_req_mask.val();
             self.accept_data.next = self.p1_req_data.val();
         }
-        self.issue.accept.next = self.intake.valid.val();
-        self.issue.accept_slot.next = self.intake.slot.val();
-        self.issue.accept_mask.next = self.accept_mask.val();
-        self.issue.accept_data.next = self.accept_data.val();
-        self.amo.accept.next = self.intake.valid.val();
-        self.amo.accept_slot.next = self.intake.slot.val();
-        self.amo.accept_operands.next = self.accept_data.val().get_bits::<128>(0);
-        self.order.accept.next = self.intake.valid.val();
-        self.order.accept_slot.next = self.intake.slot.val();
-        self.replay.accept.next = self.intake.valid.val();
-        self.replay.accept_slot.next = self.intake.slot.val();
-        self.replay.accept_op.next = self.intake.op.val();
-        self.replay.accept_va.next = self.intake.va.val();
-        self.completion.accept.next = self.intake.valid.val();
-        self.completion.accept_slot.next = self.intake.slot.val();
-        self.completion.accept_op.next = self.intake.op.val();
-        self.completion.accept_tag.next = self.intake.tag.val();
-        self.completion.accept_pid.next = self.intake.pid.val();
-        self.completion.accept_va.next = self.intake.va.val();
+        self.accepted.accept.next = self.intake.valid.val();
+        self.accepted.accept_slot.next = self.intake.slot.val();
+        self.accepted.accept_op.next = self.intake.op.val();
+        self.accepted.accept_tag.next = self.intake.tag.val();
+        self.accepted.accept_pid.next = self.intake.pid.val();
+        self.accepted.accept_va.next = self.intake.va.val();
+        self.accepted.accept_mask.next = self.accept_mask.val();
+        self.accepted.accept_data.next = self.accept_data.val();
+        self.issue.accept.next = self.accepted.valid.val();
+        self.issue.accept_slot.next = self.accepted.slot.val();
+        self.issue.accept_mask.next = self.accepted.mask.val();
+        self.issue.accept_data.next = self.accepted.data.val();
+        self.amo.accept.next = self.accepted.valid.val();
+        self.amo.accept_slot.next = self.accepted.slot.val();
+        self.amo.accept_operands.next = self.accepted.data.val().get_bits::<128>(0);
+        self.order.accept.next = self.accepted.valid.val();
+        self.order.accept_slot.next = self.accepted.slot.val();
+        self.replay.accept.next = self.accepted.valid.val();
+        self.replay.accept_slot.next = self.accepted.slot.val();
+        self.replay.accept_op.next = self.accepted.op.val();
+        self.replay.accept_va.next = self.accepted.va.val();
+        self.completion.accept.next = self.accepted.valid.val();
+        self.completion.accept_slot.next = self.accepted.slot.val();
+        self.completion.accept_op.next = self.accepted.op.val();
+        self.completion.accept_tag.next = self.accepted.tag.val();
+        self.completion.accept_pid.next = self.accepted.pid.val();
+        self.completion.accept_va.next = self.accepted.va.val();
 
         // Translation.
         self.tlb.advance.next = self.dispatch.advance.val();
-        self.tlb.valid_0.next = self.intake.valid.val();
-        self.tlb.slot_0.next = self.intake.slot.val();
-        self.tlb.op_0.next = self.intake.op.val();
-        self.tlb.pid_0.next = self.intake.pid.val();
-        self.tlb.va_0.next = self.intake.va.val();
+        self.entrance.in_valid.next = self.intake.valid.val();
+        self.entrance.in_data.next = bit_cast::<74, 48>(self.intake.va.val())
+            | (bit_cast::<74, 16>(self.intake.pid.val()) << 48)
+            | (bit_cast::<74, 7>(self.intake.slot.val()) << 64)
+            | (bit_cast::<74, 3>(self.intake.op.val()) << 71);
+        self.entrance.out_ready.next =
+            self.dispatch.advance.val() && !self.shootdown.invalidate.val();
+        self.entering.next = self.entrance.out_data.val();
+        self.tlb.valid_0.next = self.entrance.out_valid.val() && !self.shootdown.invalidate.val();
+        self.tlb.slot_0.next = self.entering.val().get_bits::<7>(64);
+        self.tlb.op_0.next = self.entering.val().get_bits::<3>(71);
+        self.tlb.pid_0.next = self.entering.val().get_bits::<16>(48);
+        self.tlb.va_0.next = self.entering.val().get_bits::<48>(0);
         self.tlb.invalidate_0.next = self.shootdown.invalidate.val();
         self.tlb.any_pid_0.next = self.shootdown.any_pid.val();
         self.tlb.any_key_0.next = self.shootdown.invalidate.val() && self.shootdown.any_key.val();
@@ -309,6 +351,7 @@ impl Logic for Component {
         self.dispatch.found_done.next = self.walks.found_done_3.val();
         self.dispatch.found_waiting.next = self.walks.found_waiting_3.val();
         self.dispatch.found_stale.next = self.walks.found_stale_3.val();
+        self.dispatch.found_leaving.next = self.walks.found_leaving_3.val();
         self.dispatch.room.next = self.walks.room.val();
         self.dispatch.result.next = self.matcher.valid.val();
         self.dispatch.issue_ready.next = self.issue.hit_ready.val();
@@ -367,7 +410,9 @@ impl Logic for Component {
         self.replay.result_way.next = self.matcher.way.val();
         self.replay.load_head.next = self.walks.load_head.val();
         self.replay.following.next = self.walks.replay_next.val();
-        self.replay.more.next = self.walks.replay_more.val();
+        self.replay.at_tail.next = self.walks.replay_at_tail.val();
+        self.walks.replay_closing.next = self.replay.closing.val();
+        self.replay.mark.next = self.shootdown.mark_walks.val();
         self.replay.filled.next = self.walks.replay_filled.val();
         self.replay.stale.next = self.walks.replay_stale.val();
         self.replay.issue_ready.next = self.issue.replay_ready.val();
@@ -399,30 +444,38 @@ impl Logic for Component {
         self.issue.look_write.next = self.order.look_write.val();
         self.issue.replay_active.next = self.replay.active.val();
         self.issue.replay_issue.next = self.replay.issue.val();
-        self.issue.replay_slot.next = self.replay.slot.val();
+        self.issue.replay_slot.next = self.replay.issue_slot.val();
         self.issue.replay_write.next = self.replay.issue_write.val();
         self.issue.replay_line.next = self.replay.issue_line.val();
         self.issue.hit_issue.next = self.dispatch.issue.val();
-        self.issue.hit_present.next = self.tlb.valid_3.val() && self.tlb.hit_3.val();
         self.issue.hit_slot.next = self.tlb.slot_3.val();
         self.issue.hit_write.next = self.dispatch.issue_write.val();
         self.issue.hit_line.next = self.dispatch.issue_line.val();
         self.issue.conflict.next = self.order.conflict.val();
-        self.issue.ready.next = self.dram.issue_ready.val();
+        self.issue.ready.next = self.sends.in_ready.val();
         self.order.slot.next = self.issue.slot.val();
         self.order.line.next = self.issue.line.val();
         self.order.write.next = self.issue.write.val();
         self.order.pass.next = self.issue.pass.val();
         self.order.wake_take.next = self.issue.wake_take.val();
         self.order.look_slot.next = self.issue.look_slot.val();
-        self.dram.issue_present.next = self.issue.present.val();
-        self.dram.issue_valid.next = self.issue.valid.val();
-        self.dram.issue_write.next = self.issue.write.val();
-        self.dram.issue_amo.next = self.issue.amo.val();
-        self.dram.issue_slot.next = self.issue.slot.val();
-        self.dram.issue_line.next = self.issue.line.val();
-        self.dram.issue_mask.next = self.issue.mask.val();
-        self.dram.issue_data.next = self.issue.data.val();
+        self.sends.in_valid.next = self.issue.valid.val();
+        self.sends.in_data.next = bit_cast::<619, 512>(self.issue.data.val())
+            | (bit_cast::<619, 64>(self.issue.mask.val()) << 512)
+            | (bit_cast::<619, 34>(self.issue.line.val()) << 576)
+            | (bit_cast::<619, 7>(self.issue.slot.val()) << 610)
+            | (bit_cast::<619, 1>(self.issue.write.val().into()) << 617)
+            | (bit_cast::<619, 1>(self.issue.amo.val().into()) << 618);
+        self.sends.out_ready.next = self.dram.issue_ready.val();
+        self.send.next = self.sends.out_data.val();
+        self.dram.issue_present.next = self.sends.out_valid.val();
+        self.dram.issue_valid.next = self.sends.out_valid.val();
+        self.dram.issue_data.next = self.send.val().get_bits::<512>(0);
+        self.dram.issue_mask.next = self.send.val().get_bits::<64>(512);
+        self.dram.issue_line.next = self.send.val().get_bits::<34>(576);
+        self.dram.issue_slot.next = self.send.val().get_bits::<7>(610);
+        self.dram.issue_write.next = self.send.val().get_bit(617);
+        self.dram.issue_amo.next = self.send.val().get_bit(618);
         self.dram.pte_valid.next = self.replay.pte_valid.val();
         self.dram.pte_index.next = self.replay.pte_index.val();
         self.dram.pte_way.next = self.replay.pte_way.val();
@@ -437,18 +490,30 @@ impl Logic for Component {
         self.dram.table_line.next = self.manage.te_cmd_line.val();
         self.dram.table_mask.next = self.manage.te_cmd_mask.val();
         self.dram.table_data.next = self.manage.te_cmd_data.val();
-        self.dram.zero_valid.next = self.manage.zero_cmd_valid.val();
-        self.dram.zero_tag.next = self.manage.zero_cmd_tag.val();
-        self.dram.zero_line.next = self.manage.zero_cmd_line.val();
-        self.dram_cmd_valid.next = self.dram.cmd_valid.val();
-        self.dram.cmd_ready.next = self.beats.cmd_ready.val();
-        self.dram_cmd_write.next = self.dram.cmd_write.val();
-        self.dram_cmd_tag.next = self.dram.cmd_tag.val();
-        self.dram_cmd_line.next = self.dram.cmd_line.val();
-        self.beats.cmd_valid.next = self.dram.cmd_valid.val();
-        self.beats.cmd_write.next = self.dram.cmd_write.val();
-        self.beats.cmd_mask.next = self.dram.cmd_mask.val();
-        self.beats.cmd_data.next = self.dram.cmd_data.val();
+        self.zeroes.in_valid.next = self.manage.zero_cmd_valid.val();
+        self.zeroes.in_data.next = bit_cast::<41, 34>(self.manage.zero_cmd_line.val())
+            | (bit_cast::<41, 7>(self.manage.zero_cmd_tag.val()) << 34);
+        self.zeroes.out_ready.next = self.dram.zero_ready.val();
+        self.dram.zero_valid.next = self.zeroes.out_valid.val();
+        self.dram.zero_tag.next = self.zeroes.out_data.val().get_bits::<7>(34);
+        self.dram.zero_line.next = self.zeroes.out_data.val().get_bits::<34>(0);
+        self.commands.in_valid.next = self.dram.cmd_valid.val();
+        self.dram.cmd_ready.next = self.commands.in_ready.val();
+        self.commands.in_data.next = bit_cast::<621, 512>(self.dram.cmd_data.val())
+            | (bit_cast::<621, 64>(self.dram.cmd_mask.val()) << 512)
+            | (bit_cast::<621, 34>(self.dram.cmd_line.val()) << 576)
+            | (bit_cast::<621, 10>(self.dram.cmd_tag.val()) << 610)
+            | (bit_cast::<621, 1>(self.dram.cmd_write.val().into()) << 620);
+        self.dram_cmd_valid.next = self.commands.out_valid.val();
+        self.commands.out_ready.next = self.beats.cmd_ready.val();
+        self.command.next = self.commands.out_data.val();
+        self.dram_cmd_write.next = self.command.val().get_bit(620);
+        self.dram_cmd_tag.next = self.command.val().get_bits::<10>(610);
+        self.dram_cmd_line.next = self.command.val().get_bits::<34>(576);
+        self.beats.cmd_valid.next = self.commands.out_valid.val();
+        self.beats.cmd_write.next = self.command.val().get_bit(620);
+        self.beats.cmd_mask.next = self.command.val().get_bits::<64>(512);
+        self.beats.cmd_data.next = self.command.val().get_bits::<512>(0);
         self.beats.beat_ready.next = self.dram_cmd_ready.val();
         self.dram_cmd_mask.next = self.beats.beat_mask.val();
         self.dram_cmd_data.next = self.beats.beat_data.val();
@@ -476,15 +541,18 @@ impl Logic for Component {
         self.completion.amo_slot.next = self.amo.slot.val();
         self.completion.old.next = self.amo.look_old.val();
         self.amo.line_read.next = self.completion.amo_valid.val();
-        self.amo.line_slot.next = self.completion.index.val();
+        self.amo.line_slot.next = self.completion.slot.val();
         self.amo.line_word.next = self.completion.amo_word.val();
         self.amo.line_swap.next = self.completion.amo_swap.val();
         self.amo.line_old.next = self.completion.amo_old.val();
         self.amo.write_take.next = self.issue.amo_take.val();
         self.amo.answer_take.next = self.completion.amo_take.val();
         self.amo.look_slot.next = self.completion.old_slot.val();
-        self.order.finish.next = self.completion.finish.val();
-        self.order.finish_slot.next = self.completion.slot.val();
+        // A cycle later is early enough: nobody gets the slot again so soon.
+        self.finished.d.next = self.completion.finish.val();
+        self.finished_slot.d.next = self.completion.slot.val();
+        self.order.finish.next = self.finished.q.val();
+        self.order.finish_slot.next = self.finished_slot.q.val();
 
         // Answers out; a taken answer gives its slot back.
         self.responses_0.push.next = self.completion.finish.val() && !self.completion.port.val();
@@ -529,11 +597,11 @@ impl Logic for Component {
 
         // The monitor's side.
         self.manage.ready.next = self.shootdown.ready.val();
-        self.manage.idle.next = self.order.idle.val();
+        self.manage.idle.next = self.order.idle.val() && !self.accepted.valid.val();
         self.manage.grant_4k_take.next = self.replay.grant_4k_take.val();
         self.manage.grant_2m_take.next = self.replay.grant_2m_take.val();
         self.manage.no_memory.next = self.replay.no_memory.val();
-        self.manage.zero_cmd_ready.next = self.dram.zero_ready.val();
+        self.manage.zero_cmd_ready.next = self.zeroes.in_ready.val();
         self.manage.zero_ack_valid.next = self.completion.zero_acked.val();
         self.manage.zero_ack_tag.next = self.completion.index.val();
         self.manage.te_cmd_ready.next = self.dram.table_ready.val();
@@ -567,9 +635,9 @@ impl Logic for Component {
         self.manage.st_zero_read.next = self.replay.zero_read.val();
         self.manage.st_line_wait.next = self.issue.waits.val();
         self.manage.st_dram_read.next =
-            self.dram.cmd_valid.val() && self.beats.cmd_ready.val() && !self.dram.cmd_write.val();
+            self.dram.cmd_valid.val() && self.commands.in_ready.val() && !self.dram.cmd_write.val();
         self.manage.st_dram_write.next =
-            self.dram.cmd_valid.val() && self.beats.cmd_ready.val() && self.dram.cmd_write.val();
+            self.dram.cmd_valid.val() && self.commands.in_ready.val() && self.dram.cmd_write.val();
         self.manage.st_stall_0.next = self.p0_req_valid.val() && !self.intake.p0_ready.val();
         self.manage.st_stall_1.next = self.p1_req_valid.val() && !self.intake.p1_ready.val();
         self.manage.st_shootdown.next = self.shootdown.done.val();
@@ -589,5 +657,8 @@ impl Logic for Component {
         self.manage.h_wdata.next = self.h_wdata.val();
         self.irq_monitor.next = self.manage.irq_monitor.val();
         self.irq_host.next = self.manage.irq_host.val();
+        if self.resets.q.val() {
+            self.finished.d.next = false;
+        }
     }
 }

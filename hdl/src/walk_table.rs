@@ -28,6 +28,8 @@ pub struct WalkTable {
     pub found_done_3: Signal<Out, Bit>,
     pub found_waiting_3: Signal<Out, Bit>,
     pub found_stale_3: Signal<Out, Bit>,
+    /// The entry found may be over in this cycle: nobody can join it now.
+    pub found_leaving_3: Signal<Out, Bit>,
     pub found_index_3: Signal<Out, Bits<7>>,
     /// An entry can be allocated.
     pub room: Signal<Out, Bit>,
@@ -42,9 +44,11 @@ pub struct WalkTable {
     pub load_head: Signal<Out, Bits<7>>,
     pub replay_index: Signal<In, Bits<7>>,
     pub replay_slot: Signal<In, Bits<7>>,
-    /// The waiter behind `replay_slot`, and whether there is one (it may join in this very cycle).
+    /// No waiter is behind `replay_slot` (one may join in this very cycle), or which it is.
+    pub replay_at_tail: Signal<Out, Bit>,
     pub replay_next: Signal<Out, Bits<7>>,
-    pub replay_more: Signal<Out, Bit>,
+    /// Nobody can join the entry at `replay_index` in this cycle. It has been there for two.
+    pub replay_closing: Signal<In, Bit>,
     pub replay_filled: Signal<Out, Bit>,
     pub replay_stale: Signal<Out, Bit>,
     pub replay_last: Signal<In, Bit>,
@@ -64,7 +68,7 @@ pub struct WalkTable {
     /// Behind each slot in its list.
     links: LutRam<Bits<7>, 7>,
     found_encode: Encode,
-    pick_encode: Encode,
+    gone_encode: Encode,
     /// One bit an entry: it holds a page; its bucket line was read; requests wait; its translation
     /// went into the TLB; a PTE write is under way; a shootdown began since it was allocated.
     valid: DFF<Bits<64>>,
@@ -73,10 +77,13 @@ pub struct WalkTable {
     filled: DFF<Bits<64>>,
     writing: DFF<Bits<64>>,
     old: DFF<Bits<64>>,
-    found_slot: DFF<Bit>,
+    /// Stage 3's entry, as one bit and as an index.
+    found: DFF<Bits<64>>,
     found_at: DFF<Bits<7>>,
-    pick: DFF<Bit>,
-    pick_at: DFF<Bits<7>>,
+    /// The entry that will be freed, and the one that was.
+    picked: DFF<Bits<64>>,
+    gone: DFF<Bits<64>>,
+    replayed: DFF<Bits<64>>,
     walking: DFF<Bits<7>>,
 
     hits: Signal<Local, Bits<64>>,
@@ -84,7 +91,6 @@ pub struct WalkTable {
     allocated: Signal<Local, Bits<64>>,
     joined: Signal<Local, Bits<64>>,
     finished: Signal<Local, Bits<64>>,
-    replayed: Signal<Local, Bits<64>>,
     emptied: Signal<Local, Bits<64>>,
     fills: Signal<Local, Bits<64>>,
     faults: Signal<Local, Bits<64>>,
@@ -92,9 +98,8 @@ pub struct WalkTable {
     freed: Signal<Local, Bits<64>>,
     idle: Signal<Local, Bits<64>>,
     lowest: Signal<Local, Bits<64>>,
-    at_tail: Signal<Local, Bit>,
-    joins_replay: Signal<Local, Bit>,
-    free_now: Signal<Local, Bit>,
+    leaving: Signal<Local, Bits<64>>,
+    room_bit: Signal<Local, Bits<64>>,
     one: Param<Bits<64>>,
 }
 
@@ -118,11 +123,13 @@ impl Logic for WalkTable {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(
-            self, clock, valid, done, waiting, filled, writing, old, found_slot, found_at, pick,
-            pick_at, walking
+            self, clock, valid, done, waiting, filled, writing, old, found, found_at, picked, gone,
+            replayed, walking
         );
         clock!(self, clock, pages, pool, heads, join_tails, replay_tails, links);
         self.pool.reset.next = self.reset.val();
+
+        self.room_bit.next = (self.one.val()) << (self.pool.index.val());
 
         // Stage 2 compares. The page of the request one ahead may get its entry in this very cycle.
         self.pages.look.next =
@@ -132,19 +139,23 @@ impl Logic for WalkTable {
         self.same_as_3.next =
             (self.pid_2.val() == self.pid_3.val()) && (self.key_2.val() == self.key_3.val());
         if self.advance.val() {
-            self.found_slot.d.next = self.hits.val().any();
+            self.found.d.next = self.hits.val();
             self.found_at.d.next = self.found_encode.index.val();
             if self.allocate.val() && self.same_as_3.val() {
-                self.found_slot.d.next = true;
+                self.found.d.next = self.room_bit.val();
                 self.found_at.d.next = self.pool.index.val();
             }
         }
         // Stage 3 looks at the entry found; it may have been freed since.
-        self.found_3.next =
-            self.found_slot.q.val() && self.valid.q.val().get_bit(self.found_at.q.val().index());
-        self.found_done_3.next = self.done.q.val().get_bit(self.found_at.q.val().index());
-        self.found_waiting_3.next = self.waiting.q.val().get_bit(self.found_at.q.val().index());
-        self.found_stale_3.next = self.old.q.val().get_bit(self.found_at.q.val().index());
+        self.found_3.next = ((self.found.q.val()) & (self.valid.q.val())).any();
+        self.found_done_3.next = ((self.found.q.val()) & (self.done.q.val())).any();
+        self.found_waiting_3.next = ((self.found.q.val()) & (self.waiting.q.val())).any();
+        self.found_stale_3.next = ((self.found.q.val()) & (self.old.q.val())).any();
+        self.leaving.next = self.picked.q.val();
+        if self.replay_closing.val() {
+            self.leaving.next = (self.picked.q.val()) | (self.replayed.q.val());
+        }
+        self.found_leaving_3.next = ((self.found.q.val()) & (self.leaving.val())).any();
         self.found_index_3.next = self.found_at.q.val();
         self.room.next = self.pool.available.val();
         self.room_index.next = self.pool.index.val();
@@ -178,32 +189,24 @@ impl Logic for WalkTable {
         self.load_head.next = self.heads.read_data.val();
         self.replay_tails.read_address.next = self.replay_index.val();
         self.links.read_address.next = self.replay_slot.val();
-        self.at_tail.next = self.replay_slot.val() == self.replay_tails.read_data.val();
-        self.joins_replay.next =
-            self.attach.val() && (self.found_at.q.val() == self.replay_index.val());
-        self.replay_more.next = !self.at_tail.val() || self.joins_replay.val();
+        self.replay_at_tail.next = self.replay_slot.val() == self.replay_tails.read_data.val();
         self.replay_next.next = self.links.read_data.val();
-        if self.at_tail.val() {
-            self.replay_next.next = self.slot_3.val();
-        }
         self.replay_filled.next = self.filled.q.val().get_bit(self.replay_index.val().index());
         self.replay_stale.next = self.old.q.val().get_bit(self.replay_index.val().index());
         self.any_stale.next = ((self.valid.q.val()) & (self.old.q.val())).any();
 
-        // Freeing takes two cycles: pick one, then free it if nobody joined meanwhile.
+        // Freeing takes three cycles: pick one, free it if it is still idle, give its name back.
         self.idle.next = (self.valid.q.val())
             & (self.done.q.val())
             & (!self.waiting.q.val())
             & (!self.writing.q.val());
         self.lowest.next = (self.idle.val()) & ((!self.idle.val()) + 1);
-        self.pick_encode.bits.next = self.lowest.val();
-        self.pick.d.next = self.idle.val().any();
-        self.pick_at.d.next = self.pick_encode.index.val();
-        self.free_now.next = self.pick.q.val()
-            && self.idle.val().get_bit(self.pick_at.q.val().index())
-            && !(self.attach.val() && (self.found_at.q.val() == self.pick_at.q.val()));
-        self.pool.give.next = self.free_now.val();
-        self.pool.give_index.next = self.pick_at.q.val();
+        self.picked.d.next = self.lowest.val();
+        self.freed.next = (self.picked.q.val()) & (self.idle.val());
+        self.gone.d.next = self.freed.val();
+        self.gone_encode.bits.next = self.gone.q.val();
+        self.pool.give.next = self.gone.q.val().any();
+        self.pool.give_index.next = self.gone_encode.index.val();
 
         // What happens to which entry.
         self.allocated.next = 0.into();
@@ -213,13 +216,12 @@ impl Logic for WalkTable {
         self.fills.next = 0.into();
         self.faults.next = 0.into();
         self.answered.next = 0.into();
-        self.freed.next = 0.into();
-        self.replayed.next = (self.one.val()) << (self.replay_index.val());
+        self.replayed.d.next = (self.one.val()) << (self.replay_index.val());
         if self.allocate.val() {
-            self.allocated.next = (self.one.val()) << (self.pool.index.val());
+            self.allocated.next = self.room_bit.val();
         }
         if self.attach.val() {
-            self.joined.next = (self.one.val()) << (self.found_at.q.val());
+            self.joined.next = self.found.q.val();
         }
         if self.finish.val() {
             self.finished.next = (self.one.val()) << (self.finish_index.val());
@@ -227,17 +229,14 @@ impl Logic for WalkTable {
         if self.written.val() {
             self.answered.next = (self.one.val()) << (self.written_index.val());
         }
-        if self.free_now.val() {
-            self.freed.next = (self.one.val()) << (self.pick_at.q.val());
-        }
         if self.replay_last.val() {
-            self.emptied.next = self.replayed.val();
+            self.emptied.next = self.replayed.q.val();
         }
         if self.replay_fill.val() {
-            self.fills.next = self.replayed.val();
+            self.fills.next = self.replayed.q.val();
         }
         if self.replay_fault.val() {
-            self.faults.next = self.replayed.val();
+            self.faults.next = self.replayed.q.val();
         }
         self.valid.d.next = ((self.valid.q.val()) & (!self.freed.val())) | (self.allocated.val());
         self.done.d.next = ((self.done.q.val()) | (self.finished.val())) & (!self.allocated.val());
@@ -261,8 +260,9 @@ impl Logic for WalkTable {
         self.walks.next = self.walking.q.val();
         if self.reset.val() {
             self.valid.d.next = 0.into();
-            self.found_slot.d.next = false;
-            self.pick.d.next = false;
+            self.found.d.next = 0.into();
+            self.picked.d.next = 0.into();
+            self.gone.d.next = 0.into();
             self.walking.d.next = 0.into();
         }
     }
