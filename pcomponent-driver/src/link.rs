@@ -25,7 +25,7 @@ use splitmem_abi::request::Status;
 use crate::error::MemoryError;
 use crate::profile::delayed::wait_until;
 use crate::transport::{
-    Completion, MailboxReply, Submission, Transport, TransportError, TransportInfo, Work,
+    Completion, Expected, MailboxReply, Submission, Transport, TransportError, TransportInfo, Work,
     PAGE_BYTES,
 };
 
@@ -150,6 +150,15 @@ impl Link {
                 false
             }
         }
+    }
+
+    /// Announces a page that [`Self::read_page_now`] will read; gives the time to wait for first.
+    pub fn expect_page(&self) -> Option<Expected> {
+        let mut state = self.state.lock();
+        if state.dead.is_some() {
+            return None;
+        }
+        state.transport.expect_pages(1)
     }
 
     /// Returns when the epoch is past `seen`; drives the transport meanwhile.

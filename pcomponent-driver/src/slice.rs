@@ -140,7 +140,7 @@ impl<T: Pod> RemoteSlice<T> {
     ///
     /// # Errors
     /// [`MemoryError::OutOfBounds`], or what kept the component from giving it.
-    #[inline]
+    #[inline(always)]
     pub fn get(&self, index: usize) -> Result<T, MemoryError> {
         let at = self.start.wrapping_add(index.wrapping_mul(size_of::<T>()));
         if Self::WITHIN_WORD && index < self.len {
@@ -154,6 +154,7 @@ impl<T: Pod> RemoteSlice<T> {
     }
 
     #[cold]
+    #[inline(never)]
     fn get_slowly(&self, index: usize) -> Result<T, MemoryError> {
         let mut value = [T::zeroed()];
         self.read(index, &mut value)?;
@@ -165,7 +166,7 @@ impl<T: Pod> RemoteSlice<T> {
     /// # Errors
     /// [`MemoryError::OutOfBounds`], or what kept the write from being done. Behind a cache, what
     /// the component has against it may only show when it is written back.
-    #[inline]
+    #[inline(always)]
     pub fn set(&self, index: usize, value: T) -> Result<(), MemoryError> {
         let at = self.start.wrapping_add(index.wrapping_mul(size_of::<T>()));
         if Self::WITHIN_WORD && index < self.len {
@@ -183,6 +184,7 @@ impl<T: Pod> RemoteSlice<T> {
     }
 
     #[cold]
+    #[inline(never)]
     fn set_slowly(&self, index: usize, value: T) -> Result<(), MemoryError> {
         self.write(index, &[value])
     }

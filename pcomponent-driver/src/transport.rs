@@ -4,6 +4,7 @@
 //! cycles and reports them), and later `vfio-user`, VFIO, CXL dax and serial lines. All speak the
 //! same language: batches of line and page requests in, completions out, mailbox commands.
 
+pub use crate::profile::Expected;
 use splitmem_abi::mailbox::{Command, Payload, ReturnCode};
 use splitmem_abi::request::{Op, Status};
 
@@ -140,6 +141,28 @@ pub trait Transport: Send {
         _take: &mut dyn FnMut(&[u8; PAGE_BYTES]),
     ) -> Result<bool, TransportError> {
         Ok(false)
+    }
+
+    /// Writes a page if the backend takes it at once: tells whether it did. `false`: nothing was done, and
+    /// a submission will tell what the component has to say. Not to be called while a submission for
+    /// the page is in flight.
+    ///
+    /// # Errors
+    /// [`TransportError`].
+    fn write_page_now(
+        &mut self,
+        _pid: u16,
+        _va: u64,
+        _data: &[u8; PAGE_BYTES],
+    ) -> Result<bool, TransportError> {
+        Ok(false)
+    }
+
+    /// Announces that so many pages will be read by [`Self::read_page_now`], each once; gives the
+    /// time to wait for first where the backend has a device's timing. Without the announcement
+    /// `read_page_now` waits by itself, and who holds the transport holds up all others.
+    fn expect_pages(&mut self, _pages: usize) -> Option<Expected> {
+        None
     }
 
     /// When the next completion will be there, where the backend knows: [`Self::poll`] would wait

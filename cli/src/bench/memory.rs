@@ -135,6 +135,7 @@ impl Explicit {
     }
 }
 
+#[cold]
 fn component(error: pcomponent_driver::MemoryError) -> MemoryError {
     MemoryError::Component(Box::new(error))
 }
@@ -144,7 +145,7 @@ impl Part for RemoteSlice<u64> {
         self.len()
     }
 
-    #[inline]
+    #[inline(always)]
     fn read(&self, word: usize) -> Result<u64, MemoryError> {
         self.get(word).map_err(component)
     }

@@ -4,7 +4,7 @@ use pcomponent_driver::backend::model::ModelTransport;
 use pcomponent_driver::profile::{Delayed, Profile, ProfileError};
 use pcomponent_driver::transparent::settings::{RunSettings, PROFILE};
 use pcomponent_driver::transparent::{Page, PageStore, StoreError, TransportStore};
-use pcomponent_driver::transport::{TransportError, PAGE_BYTES};
+use pcomponent_driver::transport::{Expected, TransportError, PAGE_BYTES};
 use splitmem_abi::config::HwConfig;
 
 /// The process's number at its component, which is its own.
@@ -63,6 +63,16 @@ impl PageStore for Model {
     }
     fn read(&mut self, numbers: &[u32], into: &mut [Page]) -> Result<(), StoreError> {
         self.store()?.read(numbers, into)
+    }
+    fn with_page(
+        &mut self,
+        number: u32,
+        take: &mut dyn FnMut(&[u8; PAGE_BYTES]),
+    ) -> Result<bool, StoreError> {
+        self.store()?.with_page(number, take)
+    }
+    fn expect(&mut self, pages: usize) -> Option<Expected> {
+        self.store.as_mut()?.expect(pages)
     }
     fn write(&mut self, pages: &[(u32, &Page)]) -> Result<(), StoreError> {
         if pages.is_empty() {

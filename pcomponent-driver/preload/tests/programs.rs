@@ -11,7 +11,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use pcomponent_driver::config::Prefetch;
-use pcomponent_driver::transparent::settings::{RunSettings, VARIABLE};
+use pcomponent_driver::profile::Profile;
+use pcomponent_driver::transparent::settings::{RunSettings, PROFILE, VARIABLE};
 use pcomponent_driver::transparent::uffd::Uffd;
 use pcomponent_driver::transparent::{Limit, StatsPage, TransparentStats, MIN_FRAMES};
 use tempfile::TempDir;
@@ -289,6 +290,19 @@ fn redis_serves_and_saves() {
     assert_eq!(client(&["debug", "digest"]), digest);
     client(&["shutdown", "nosave"]);
     wait(&mut server);
+}
+
+#[test]
+fn threads_that_wait_for_a_device_find_what_was_written() {
+    let Some(mut run) = run(4 * MIN_FRAMES) else { return };
+    let profile = run.folder.path().join(PROFILE);
+    fs::write(profile, Profile::network().to_toml()).expect("a file in the run's folder");
+    run.settings.profile = true;
+    succeeded(run.stress(&["3", "4", "43"]));
+    run.was_tight();
+    // Every fetch for a touch took as long as the device, at least.
+    let slow = |stats: &TransparentStats| stats.quantile(0.99) >= Some(2000);
+    assert!(run.counts().iter().any(slow));
 }
 
 #[test]

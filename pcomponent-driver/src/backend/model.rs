@@ -219,6 +219,19 @@ impl Transport for ModelTransport {
         })
     }
 
+    fn write_page_now(
+        &mut self,
+        pid: u16,
+        va: u64,
+        data: &[u8; PAGE_BYTES],
+    ) -> Result<bool, TransportError> {
+        self.component.with_dependent_mut(|_, monitor| {
+            let done = accepting(monitor)?.write_page(pid, va, data);
+            answer_interrupt(monitor)?;
+            Ok(done)
+        })
+    }
+
     fn mailbox(&mut self, command: &Command) -> Result<MailboxReply, TransportError> {
         self.component.with_dependent_mut(|_, monitor| {
             mailbox::send(&mut monitor.bus().0.host(), command)?;

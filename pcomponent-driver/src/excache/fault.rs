@@ -113,19 +113,30 @@ impl ExCache {
         ahead: usize,
         mut orders: Vec<Order>,
     ) -> Result<(), MemoryError> {
+        let timed = self.link.expect_page();
+        let is_timed = timed.is_some();
+        if let Some(expected) = timed {
+            // What comes next is under way meanwhile.
+            self.fetch_beyond(page, ahead, &mut orders);
+            self.link.submit(std::mem::take(&mut orders));
+            expected.wait();
+        }
         let here = self.link.read_page_now(page.pid(), page.va(), |data| {
             self.frames.fill(self.frame_of(place), data, 0);
             self.filled(page, place);
         });
-        if here {
+        let demand = Arc::new(Demand::new(None));
+        if !here {
+            // The fetch goes before the write-backs.
+            orders.insert(0, self.fetch(page, place, Some(Arc::clone(&demand))));
+        }
+        if !is_timed {
             self.fetch_beyond(page, ahead, &mut orders);
+        }
+        if here {
             self.link.submit(orders);
             return Ok(());
         }
-        let demand = Arc::new(Demand::new(None));
-        // The fetch goes before the write-backs.
-        orders.insert(0, self.fetch(page, place, Some(Arc::clone(&demand))));
-        self.fetch_beyond(page, ahead, &mut orders);
         self.link.submit(orders);
         self.link.wait_until(|| demand.lock().is_some());
         let fetched = demand.lock().take();

@@ -50,9 +50,8 @@ impl Clock for Monotonic {
 /// Waits this much less than it should by sleeping: a sleep is that late at times.
 const SLEEP_LATE: Duration = Duration::from_micros(100);
 
-/// A page of an idle device that takes no longer is waited for where it is asked for: the way over
-/// a submission alone would take the host as long.
-const AT_ONCE_NS: f64 = 1000.0;
+/// Pages written at once that the device need not have taken yet before the next one waits.
+const POSTED: usize = 256;
 
 /// Returns at a time, or once `over` says so. A short wait spins on the clock, because a sleeping
 /// thread would come back tens of microseconds late.
@@ -105,6 +104,25 @@ impl Totals {
     }
 }
 
+/// Pages that were announced to a timed transport ([`Transport::expect_pages`]).
+#[must_use = "it is to be waited for"]
+pub struct Expected {
+    /// When the last one is there, as the host's time.
+    at: Instant,
+    came: u64,
+    due: u64,
+    meter: DelayMeter,
+}
+
+impl Expected {
+    /// Returns when the pages may be read. To be called without any lock that others need.
+    pub fn wait(self) {
+        wait_until(self.at, || false);
+        let late = Instant::now().saturating_duration_since(self.at).as_nanos() as u64 * 1000;
+        self.meter.count(self.came, self.due, self.due + late);
+    }
+}
+
 /// A submission in the transport behind.
 struct Flying {
     /// The caller's name for it.
@@ -143,8 +161,12 @@ impl Ord for Held {
 /// A transport whose completions come when a device with a [`Profile`]'s timing would give them,
 /// queueing included; never sooner, and later only if the transport behind it takes longer by itself.
 ///
+/// Reads and writes go in the two directions of a link, so neither queues behind the other.
+///
 /// A request's time begins when it is submitted, so the work of the golden model is a part of the
-/// delay and does not add to it. Mailbox commands and counters are not delayed: they are not on the
+/// delay and does not add to it. A page that is read at once may be looked at when its time has come:
+/// moving it into a frame is the host's own work. A page that is written at once is posted: nobody
+/// waits for it, unless the device is behind by many. Mailbox commands and counters are not delayed: they are not on the
 /// path of data.
 ///
 /// ```
@@ -162,9 +184,12 @@ impl Ord for Held {
 /// ```
 pub struct Delayed<T> {
     inner: T,
-    queue: DeviceQueue,
-    /// Whether pages are given at once, see [`AT_ONCE_NS`].
-    at_once: bool,
+    reads: DeviceQueue,
+    writes: DeviceQueue,
+    /// Pages that were announced and not read yet.
+    expected: usize,
+    /// When the pages that were written at once are done.
+    posted: VecDeque<u64>,
     clock: Box<dyn Clock>,
     flying: Slab<Flying>,
     held: BinaryHeap<Reverse<Held>>,
@@ -185,6 +210,14 @@ impl DelayMeter {
     /// has to find it, not by the device.
     pub fn reset(&self) {
         *self.0.lock() = Totals::default();
+    }
+
+    /// Counts a request that came, was due, and was handed over at these times; not if another thread
+    /// is just at it, because this is called in signal handlers, which must not sleep.
+    fn count(&self, came: u64, due: u64, over: u64) {
+        if let Some(mut totals) = self.0.try_lock() {
+            totals.count(came, due, over);
+        }
     }
 
     /// As they are now.
@@ -208,8 +241,10 @@ impl<T: Transport> Delayed<T> {
     fn with_clock(inner: T, profile: &Profile, clock: Box<dyn Clock>) -> Self {
         Self {
             inner,
-            queue: DeviceQueue::new(profile),
-            at_once: profile.idle_ns(PAGE_BYTES) <= AT_ONCE_NS,
+            reads: DeviceQueue::new(profile),
+            writes: DeviceQueue::new(profile),
+            expected: 0,
+            posted: VecDeque::new(),
             clock,
             flying: Slab::new(),
             held: BinaryHeap::new(),
@@ -292,7 +327,8 @@ impl<T: Transport> Transport for Delayed<T> {
                 taken?;
                 break;
             }
-            self.flying[key].due = self.queue.arrive(came, size);
+            let queue = if read { &mut self.reads } else { &mut self.writes };
+            self.flying[key].due = queue.arrive(came, size);
             taken?;
             count += 1;
         }
@@ -315,21 +351,50 @@ impl<T: Transport> Transport for Delayed<T> {
         Ok(count)
     }
 
-    /// For devices so fast that a caller waits for them on the spot; the others' pages are submitted.
     fn read_page_now(
         &mut self,
         pid: u16,
         va: u64,
         take: &mut dyn FnMut(&[u8; PAGE_BYTES]),
     ) -> Result<bool, TransportError> {
+        if self.expected > 0 {
+            self.expected -= 1;
+            return self.inner.read_page_now(pid, va, take);
+        }
+        let Self { inner, reads, clock, totals, .. } = self;
+        let came = clock.now();
+        inner.read_page_now(pid, va, &mut |page| {
+            let due = reads.arrive(came, PAGE_BYTES);
+            clock.wait_until(due);
+            totals.count(came, due, clock.now());
+            take(page);
+        })
+    }
+
+    fn expect_pages(&mut self, pages: usize) -> Option<Expected> {
         let came = self.clock.now();
-        if !self.at_once || !self.inner.read_page_now(pid, va, take)? {
+        self.clock.instant(came)?;
+        let due = (0..pages).map(|_| self.reads.arrive(came, PAGE_BYTES)).last()?;
+        self.expected += pages;
+        let at = self.clock.instant(due)?;
+        Some(Expected { at, came, due, meter: self.totals.clone() })
+    }
+
+    fn write_page_now(
+        &mut self,
+        pid: u16,
+        va: u64,
+        data: &[u8; PAGE_BYTES],
+    ) -> Result<bool, TransportError> {
+        if !self.inner.write_page_now(pid, va, data)? {
             return Ok(false);
         }
-        let due = self.queue.arrive(came, PAGE_BYTES);
-        self.clock.wait_until(due);
-        let now = self.clock.now();
-        self.totals.0.lock().count(came, due, now);
+        if self.posted.len() >= POSTED {
+            if let Some(first) = self.posted.pop_front() {
+                self.clock.wait_until(first);
+            }
+        }
+        self.posted.push_back(self.writes.arrive(self.clock.now(), PAGE_BYTES));
         Ok(true)
     }
 
@@ -411,6 +476,14 @@ mod tests {
             take(&[va as u8; PAGE_BYTES]);
             Ok(true)
         }
+        fn write_page_now(
+            &mut self,
+            _: u16,
+            _: u64,
+            _: &[u8; PAGE_BYTES],
+        ) -> Result<bool, TransportError> {
+            Ok(true)
+        }
         fn mailbox(&mut self, _: &Command) -> Result<MailboxReply, TransportError> {
             Err(TransportError::Timeout("ever".into()))
         }
@@ -478,7 +551,7 @@ mod tests {
         let (mut device, clock) = device(8);
         let mut seen = Vec::new();
         let mut read = |device: &mut Delayed<AtOnce>, va| {
-            device.read_page_now(1, va, &mut |page| seen.push(page[0])).unwrap()
+            device.read_page_now(1, va, &mut |page| seen.push((page[0], clock.now()))).unwrap()
         };
         assert!(read(&mut device, 7));
         assert_eq!(clock.now(), 173_000);
@@ -486,10 +559,39 @@ mod tests {
         device.submit(&mut VecDeque::from([line(0, 0)])).unwrap();
         assert!(read(&mut device, 8));
         assert_eq!(clock.now(), (173 + 10 + 73 + 100) * 1000);
-        device.at_once = false;
-        assert!(!read(&mut device, 9));
-        assert_eq!(seen, [7, 8]);
         assert_eq!(device.stats().get().requests, 2);
+        // Nothing is looked at before its time.
+        assert_eq!(seen, [(7, 173_000), (8, 356_000)]);
+    }
+
+    #[test]
+    fn what_is_written_is_posted_and_does_not_hold_up_what_is_read() {
+        let (mut device, clock) = device(8);
+        (0..POSTED as u64)
+            .for_each(|va| assert!(device.write_page_now(1, va, &[0; 4096]).unwrap()));
+        assert_eq!(clock.now(), 0);
+        assert!(device.read_page_now(1, 0, &mut |_| ()).unwrap());
+        assert_eq!(clock.now(), 173_000);
+        // The device is behind by as many as may be: one more waits for the first of those due.
+        (0..4).for_each(|va| assert!(device.write_page_now(1, va, &[0; 4096]).unwrap()));
+        assert_eq!(clock.now(), (4 * 73 + 100) * 1000);
+    }
+
+    #[test]
+    fn announced_pages_are_waited_for_once_and_outside() {
+        let profile = Profile { base_latency_ns: 2e6, ..Profile::cxl() };
+        let inner = AtOnce { done: Vec::new(), depth: 8 };
+        let mut device = Delayed::new(inner, &profile);
+        let started = Instant::now();
+        let expected = device.expect_pages(2).unwrap();
+        let read = |device: &mut Delayed<AtOnce>| device.read_page_now(1, 1, &mut |_| ()).unwrap();
+        assert!(read(&mut device) && read(&mut device));
+        assert_eq!(device.stats().get().requests, 0, "nobody waited yet");
+        expected.wait();
+        assert!(started.elapsed() >= Duration::from_millis(2));
+        let stats = device.stats().get();
+        assert_eq!(stats.requests, 1);
+        assert!(stats.achieved_ns >= stats.modelled_ns && stats.modelled_ns > 2e6, "{stats:?}");
     }
 
     #[test]

@@ -35,7 +35,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use delayed::{DelayMeter, DelayStats, Delayed};
+pub use delayed::{DelayMeter, DelayStats, Delayed, Expected};
 
 /// The timing of a memory device.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -7,10 +7,15 @@
 //! reading, so that its first write is seen.
 //!
 //! # Why no write is lost
-//! A page that is not protected counts as changed. A protected one can only change after a fault,
-//! which comes here first and waits for the lock. Before a page that can be written is copied to the
-//! store it is protected, unless the only thread there is is the one that waits for this eviction.
-//! So what is copied is what the page holds when it is dropped.
+//! A page that can be written, or could be before it was protected, counts as changed. A protected
+//! one can only be written after a fault, which comes here first and waits for the lock. Before a page
+//! that can be written is copied to the store it is protected, unless the only thread there is is
+//! the one that waits for this eviction. So what is copied is what the page holds when it is dropped.
+//!
+//! # What is done without the lock
+//! Waiting for a component that has a device's timing. The pages are marked as coming meanwhile:
+//! whoever else touches them tries again, and whatever but a fault needs the engine waits until
+//! none is coming (see [`super::process`]).
 //!
 //! # Rule that the `unsafe` here relies on
 //! **Own range**: pages lie in the range that the engine reserved. A resident page in a readable area
@@ -32,14 +37,20 @@ use super::store::{Page, PageStore, StoreError};
 use super::sys::{self, Errno};
 use super::uffd::{Uffd, Unavailable};
 use crate::config::Prefetch;
-use crate::transport::PAGE_BYTES;
+use crate::transport::{Expected, PAGE_BYTES};
 
 /// Frames that a process has at least: system calls hold some of them.
 pub const MIN_FRAMES: usize = 64;
 /// Pages that leave together.
 const BATCH: usize = 64;
-/// Pages that share one count of what is live, so that empty stretches are passed over.
+/// Pages that share one count of what is live, so that empty stretches are passed over, and one habit:
+/// 2 MiB, which one table of the kernel maps.
 const STRETCH: usize = 512;
+/// Of 255 pages that were read first, so many are written later from which on they come in writable. A
+/// guess too many costs two fingerprints, one too few a fault: a fifth of the time.
+const HABIT: u8 = 40;
+/// Weight of the last page in the habit, as a power of two of its inverse.
+const HABIT_SHIFT: u32 = 4;
 /// A frame in no use.
 const NOBODY: u32 = u32::MAX;
 
@@ -104,6 +115,26 @@ fn refused(action: &'static str) -> impl Fn(Errno) -> EngineError {
     move |errno| EngineError::Kernel { action, errno }
 }
 
+/// Pages on their way, for which nobody holds the engine's lock.
+pub struct Coming {
+    pages: [usize; WINDOW],
+    len: usize,
+    write: bool,
+    touched: usize,
+}
+
+/// What became of a fault.
+// Lives for a moment on the stack of a signal handler, which had better not allocate.
+#[allow(clippy::large_enum_variant)]
+pub enum Faulted {
+    /// The access can be made again.
+    Served,
+    /// Another thread waits for the page.
+    Busy,
+    /// To be waited for without the lock; then [`Engine::arrived`] is to be called.
+    Wait(Expected, Coming),
+}
+
 /// Names a pinned range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pin(usize);
@@ -117,13 +148,20 @@ pub struct Engine {
     table: Array<Entry>,
     /// Live pages in each stretch.
     stretches: Array<u16>,
+    /// How many of 255 pages of each stretch that came in for reading were written later.
+    habits: Array<u8>,
     /// The page in each frame, or [`NOBODY`].
     frames: Array<u32>,
-    /// What a page held that came in writable by habit, by frame.
+    /// Pages that had come before the one in each frame, which tells its age.
+    arrivals: Array<u32>,
+    arrived: u32,
+    /// What a page held that came in writable by its stretch's habit, by frame.
     prints: Array<u64>,
     unused: Vec<u32>,
     frames_made: usize,
     resident: usize,
+    /// Pages on their way, which will be resident.
+    coming: usize,
     live: usize,
     /// The next frame to look at for eviction: first in, first out.
     hand: usize,
@@ -170,11 +208,15 @@ impl Engine {
             space: Space::new(span),
             table: Array::new(span).map_err(&array)?,
             stretches: Array::new(span.div_ceil(STRETCH)).map_err(&array)?,
+            habits: Array::new(span.div_ceil(STRETCH)).map_err(&array)?,
             frames: Array::new(span).map_err(&array)?,
+            arrivals: Array::new(span).map_err(&array)?,
+            arrived: 0,
             prints: Array::new(span).map_err(&array)?,
             unused: Vec::new(),
             frames_made: 0,
             resident: 0,
+            coming: 0,
             live: 0,
             hand: 0,
             uffd,
@@ -189,7 +231,7 @@ impl Engine {
             stats,
             staging: vec![Page::ZERO; WINDOW],
             zeros: vec![Page::ZERO; WINDOW],
-            victims: Vec::with_capacity(BATCH + WINDOW),
+            victims: Vec::with_capacity(BATCH + STRETCH),
         })
     }
 
@@ -241,11 +283,17 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError`]. The page is as it was.
-    pub fn fault(&mut self, page: usize, write: bool) -> Result<(), EngineError> {
+    pub fn fault(&mut self, page: usize, write: bool) -> Result<Faulted, EngineError> {
         let entry = self.table[page];
         if entry.has(Entry::RESIDENT) {
             // Served meanwhile for another thread, or a first write.
-            return if write { self.allow_writes(page) } else { Ok(()) };
+            if write {
+                self.allow_writes(page)?;
+            }
+            return Ok(Faulted::Served);
+        }
+        if entry.has(Entry::COMING) {
+            return Ok(Faulted::Busy);
         }
         add(&self.stats.misses, 1);
         let (window, useful) = self.ahead.miss(page);
@@ -253,25 +301,61 @@ impl Engine {
         self.bring_in(page, write, &window)
     }
 
+    /// The pages of a fault have come, which was to be waited for.
+    ///
+    /// # Errors
+    /// [`EngineError`]. The pages are as they were.
+    pub fn arrived(&mut self, coming: &Coming) -> Result<(), EngineError> {
+        let pages = &coming.pages[..coming.len];
+        for page in pages {
+            self.table[*page] = self.table[*page].without(Entry::COMING);
+        }
+        self.coming -= pages.len();
+        self.place_all(pages, coming.write, Some(coming.touched))
+    }
+
+    /// Whether a thread waits for pages without the lock.
+    pub fn is_any_coming(&self) -> bool {
+        self.coming > 0
+    }
+
     fn allow_writes(&mut self, page: usize) -> Result<(), EngineError> {
         add(&self.stats.write_faults, 1);
         self.uffd
             .protect(self.address(page), PAGE_BYTES, false)
             .map_err(refused("let a page be written"))?;
-        let entry = self.table[page].with(Entry::WRITABLE | Entry::HABIT);
-        self.table[page] = entry.without(Entry::ASSUMED);
+        let entry = self.table[page];
+        if !entry.has(Entry::DIRTY) {
+            self.learn(page, true);
+        }
+        self.table[page] = entry.with(Entry::WRITABLE | Entry::DIRTY).without(Entry::ASSUMED);
         Ok(())
     }
 
+    /// A page that had come in for reading was written, or not.
+    fn learn(&mut self, page: usize, written: bool) {
+        let habit = &mut self.habits[page / STRETCH];
+        let off = i32::from(if written { u8::MAX } else { 0 }) - i32::from(*habit);
+        // Away from zero, so that it reaches both ends.
+        let step = (off.abs() + (1 << HABIT_SHIFT) - 1) >> HABIT_SHIFT;
+        *habit = (i32::from(*habit) + step * off.signum()) as u8;
+    }
+
     /// Brings in a page, and those of the window that are near at hand.
-    fn bring_in(&mut self, page: usize, write: bool, window: &Window) -> Result<(), EngineError> {
+    fn bring_in(
+        &mut self,
+        page: usize,
+        write: bool,
+        window: &Window,
+    ) -> Result<Faulted, EngineError> {
         let mut wanted = [page; WINDOW];
         let mut len = 1;
         // Others follow only where the page itself lives, and not to throw out what is in use.
         let area = self.space.area(page).map_or(page..page + 1, |(start, area)| start..area.end);
         let room = (self.limit(self.live + 1) / 4).min(WINDOW);
         for next in window.pages() {
-            let welcome = area.contains(next) && !self.table[*next].has(Entry::RESIDENT);
+            let here = Entry::RESIDENT | Entry::COMING;
+            let welcome = area.contains(next) && !self.table[*next].has(here);
             if len < room && welcome {
                 wanted[len] = *next;
                 len += 1;
@@ -285,9 +369,20 @@ impl Engine {
             self.make_room(1)?;
         }
         add(&self.stats.prefetched, len as u64 - 1);
-        let wanted = &mut wanted[..len];
-        wanted.sort_unstable();
-        self.place_all(wanted, write, Some(page))
+        let pages = &mut wanted[..len];
+        pages.sort_unstable();
+        let stored = pages.iter().filter(|page| self.table[**page].has(Entry::STORED)).count();
+        match if stored == 0 { None } else { self.store.expect(stored) } {
+            Some(expected) => {
+                for page in &pages[..] {
+                    self.table[*page] = self.table[*page].with(Entry::COMING);
+                }
+                self.coming += len;
+                let coming = Coming { pages: wanted, len, write, touched: page };
+                Ok(Faulted::Wait(expected, coming))
+            }
+            None => self.place_all(pages, write, Some(page)).map(|()| Faulted::Served),
+        }
     }
 
     /// Places pages, in runs of neighbours. There is room for all of them. Only one is touched now, or
@@ -316,7 +411,7 @@ impl Engine {
     fn comes_writable(&self, page: usize, write: bool, touched: Option<usize>) -> bool {
         let entry = self.table[page];
         let now = touched.is_none_or(|touched| touched == page);
-        entry.has(Entry::HABIT) || (write && (now || !entry.has(Entry::STORED)))
+        self.habits[page / STRETCH] >= HABIT || (write && (now || !entry.has(Entry::STORED)))
     }
 
     /// Places a run of neighbours.
@@ -327,6 +422,76 @@ impl Engine {
         writable: bool,
         write: bool,
     ) -> Result<(), EngineError> {
+        // A write that misses comes writable in any case and is no sign of a habit: what was filled
+        // once may be only read from then on.
+        let assumed = writable && !write;
+        let mut prints = [0; WINDOW];
+        let stored = match self.place_where_it_lies(first, len, !writable, assumed)? {
+            Some(print) => {
+                prints[0] = print;
+                1
+            }
+            None => self.place_copies(first, len, !writable, assumed.then_some(&mut prints))?,
+        };
+        add(&self.stats.fetches, stored as u64);
+        add(&self.stats.zero_fills, (len - stored) as u64);
+        for (page, print) in (first..first + len).zip(prints) {
+            let frame = self.take_frame(page);
+            let old = self.table[page];
+            let mut entry = old.in_frame(frame);
+            if writable {
+                entry = entry.with(Entry::WRITABLE | Entry::DIRTY);
+            }
+            if assumed {
+                entry = entry.with(Entry::ASSUMED);
+                self.prints[frame] = print;
+            }
+            if !old.is_live() {
+                self.live += 1;
+                self.stretches[page / STRETCH] += 1;
+            }
+            self.table[page] = entry;
+        }
+        Ok(())
+    }
+
+    /// Places one page with a single copy, if the store has it at hand; gives its fingerprint if it is
+    /// wanted.
+    fn place_where_it_lies(
+        &mut self,
+        page: usize,
+        len: usize,
+        protect: bool,
+        assumed: bool,
+    ) -> Result<Option<u64>, EngineError> {
+        let entry = self.table[page];
+        if len != 1 || !entry.has(Entry::STORED) {
+            return Ok(None);
+        }
+        let address = self.address(page);
+        let Self { store, uffd, .. } = self;
+        let (mut placed, mut print) = (Ok(()), 0);
+        let here = store.with_page(entry.number(), &mut |bytes| {
+            placed = uffd.copy(address, bytes, protect);
+            if assumed {
+                print = fingerprint(bytes);
+            }
+        })?;
+        match placed {
+            Ok(()) | Err(Errno(libc::EEXIST)) => Ok(here.then_some(print)),
+            Err(errno) => Err(refused("place a page")(errno)),
+        }
+    }
+
+    /// Places a run of neighbours by way of a buffer; gives how many were fetched, and their
+    /// fingerprints if they are wanted.
+    fn place_copies(
+        &mut self,
+        first: usize,
+        len: usize,
+        protect: bool,
+        prints: Option<&mut [u64; WINDOW]>,
+    ) -> Result<usize, EngineError> {
         let mut numbers = [0; WINDOW];
         let mut stored = 0;
         for i in 0..len {
@@ -354,17 +519,15 @@ impl Engine {
             }
             &self.staging[..len]
         };
-        add(&self.stats.fetches, stored as u64);
-        add(&self.stats.zero_fills, (len - stored) as u64);
         let address = self.base + first * PAGE_BYTES;
-        match self.uffd.copy(address, pages, !writable) {
+        match self.uffd.copy(address, page_bytes(pages), protect) {
             Ok(()) => {}
             // Neighbours in two of the kernel's mappings, which it does not fill together; or one that
             // is there already.
             Err(Errno(libc::ENOENT | libc::EEXIST)) => {
                 for (i, page) in pages.iter().enumerate() {
                     let address = address + i * PAGE_BYTES;
-                    match self.uffd.copy(address, std::slice::from_ref(page), !writable) {
+                    match self.uffd.copy(address, &page.0, protect) {
                         Ok(()) | Err(Errno(libc::EEXIST)) => {}
                         Err(errno) => return Err(refused("place a page")(errno)),
                     }
@@ -372,34 +535,18 @@ impl Engine {
             }
             Err(errno) => return Err(refused("place a page")(errno)),
         }
-        for i in 0..len {
-            let page = first + i;
-            let frame = self.take_frame(page);
-            let old = self.table[page];
-            let mut entry = old.in_frame(frame);
-            if writable {
-                entry = entry.with(Entry::WRITABLE);
-                // A write that misses comes writable in any case and is no sign of a habit: what was
-                // filled once may be only read from then on.
-                if !write {
-                    entry = entry.with(Entry::ASSUMED);
-                    self.prints[frame] =
-                        fingerprint(if stored == 0 { &self.zeros[i] } else { &self.staging[i] });
-                }
-            }
-            if !old.is_live() {
-                self.live += 1;
-                self.stretches[page / STRETCH] += 1;
-            }
-            self.table[page] = entry;
+        if let Some(prints) = prints {
+            prints.iter_mut().zip(pages).for_each(|(print, page)| *print = fingerprint(&page.0));
         }
-        Ok(())
+        Ok(stored)
     }
 
     fn take_frame(&mut self, page: usize) -> usize {
         let frame = self.unused.pop().map_or(self.frames_made, |frame| frame as usize);
         self.frames_made = self.frames_made.max(frame + 1);
         self.frames[frame] = page as u32;
+        self.arrivals[frame] = self.arrived;
+        self.arrived = self.arrived.wrapping_add(1);
         self.resident += 1;
         frame
     }
@@ -459,7 +606,7 @@ impl Engine {
             self.stretches[page / STRETCH] -= 1;
             if entry.has(Entry::RESIDENT) {
                 self.frames[entry.frame()] = target as u32;
-                entry = entry.with(Entry::WRITABLE).without(Entry::ASSUMED);
+                entry = entry.with(Entry::WRITABLE | Entry::DIRTY).without(Entry::ASSUMED);
             }
             self.table[target] = entry;
             self.stretches[target / STRETCH] += 1;
@@ -526,6 +673,11 @@ impl Engine {
             return Ok(());
         }
         self.make_room(len)?;
+        let missing_stored = |page: &&usize| self.table[**page].has(Entry::STORED);
+        let stored = missing[..len].iter().filter(missing_stored).count();
+        if let Some(expected) = if stored == 0 { None } else { self.store.expect(stored) } {
+            expected.wait();
+        }
         add(&self.stats.syscall_pages, len as u64);
         add(&self.stats.misses, len as u64);
         self.place_all(&missing[..len], write, None)
@@ -552,12 +704,13 @@ impl Engine {
         self.uffd.register(self.base, self.config.span * PAGE_BYTES)?;
         self.dropper = Dropper::new();
         self.threads = false;
+        debug_assert!(!self.is_any_coming(), "a fork waits for that");
         self.pins.clear();
         self.pinned = 0;
         for frame in 0..self.frames_made {
             let page = self.frames[frame];
             if page != NOBODY {
-                let entry = self.table[page as usize].with(Entry::WRITABLE);
+                let entry = self.table[page as usize].with(Entry::WRITABLE | Entry::DIRTY);
                 self.table[page as usize] = entry.without(Entry::ASSUMED);
             }
         }
@@ -577,7 +730,7 @@ impl Engine {
         peak(&self.stats.resident_peak, self.resident);
         peak(&self.stats.live_peak, self.live);
         let per_page = size_of::<Entry>() * self.live + STRETCH;
-        let per_frame = (size_of::<u32>() + size_of::<u64>()) * self.frames_made;
+        let per_frame = (2 * size_of::<u32>() + size_of::<u64>()) * self.frames_made;
         let fixed = 2 * WINDOW * PAGE_BYTES;
         peak(&self.stats.overhead_bytes, per_page + per_frame + fixed);
     }
@@ -615,10 +768,15 @@ impl Engine {
     }
 }
 
+fn page_bytes(pages: &[Page]) -> &[u8] {
+    // SAFETY: a page is its bytes and nothing else.
+    unsafe { std::slice::from_raw_parts(pages.as_ptr().cast(), size_of_val(pages)) }
+}
+
 /// A fingerprint of a page's content. Two contents may share one: nothing but a guess may hang on it.
-fn fingerprint(page: &Page) -> u64 {
+fn fingerprint(page: &[u8; PAGE_BYTES]) -> u64 {
     let mut lanes = [0x9e37_79b9_7f4a_7c15u64; 8];
-    for block in bytemuck::cast_slice::<u8, [u64; 8]>(&page.0) {
+    for block in bytemuck::cast_slice::<u8, [u64; 8]>(page) {
         for (lane, word) in lanes.iter_mut().zip(block) {
             *lane = (*lane ^ word).wrapping_mul(0xff51_afd7_ed55_8ccd);
         }

@@ -21,14 +21,16 @@ const MASK: u64 = PAGES_MAX as u64 - 1;
 impl Entry {
     /// It is in a frame.
     pub const RESIDENT: u64 = 1 << 0;
-    /// It can be written, so the frame may differ from the store.
+    /// It can be written without a fault.
     pub const WRITABLE: u64 = 1 << 1;
-    /// It was read and then written when it was last in a frame, so it will be again.
-    pub const HABIT: u64 = 1 << 2;
-    /// It can be written only because of that habit; whether it was is not known.
+    /// The frame may differ from the store: it can be written, or could be before it was protected.
+    pub const DIRTY: u64 = 1 << 2;
+    /// It can be written only because its neighbours are; whether it was is not known.
     pub const ASSUMED: u64 = 1 << 3;
     /// The store holds it, as it last left its frame.
     pub const STORED: u64 = 1 << 4;
+    /// A thread that missed waits for it, without the engine's lock.
+    pub const COMING: u64 = 1 << 5;
 
     pub fn has(self, flag: u64) -> bool {
         self.0 & flag != 0
@@ -75,11 +77,11 @@ mod tests {
     #[test]
     fn the_parts_do_not_touch_each_other() {
         let last = PAGES_MAX - 1;
-        let entry = Entry::default().in_frame(last).stored_as(last as u32).with(Entry::HABIT);
+        let entry = Entry::default().in_frame(last).stored_as(last as u32).with(Entry::DIRTY);
         assert_eq!((entry.frame(), entry.number() as usize), (last, last));
         let entry = entry.in_frame(5).stored_as(9).without(Entry::RESIDENT);
         assert_eq!((entry.frame(), entry.number()), (5, 9));
-        assert!(entry.has(Entry::STORED) && entry.has(Entry::HABIT) && !entry.has(Entry::RESIDENT));
+        assert!(entry.has(Entry::STORED) && entry.has(Entry::DIRTY) && !entry.has(Entry::RESIDENT));
         assert!(entry.is_live() && !entry.without(Entry::STORED).is_live());
     }
 }

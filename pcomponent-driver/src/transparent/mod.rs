@@ -33,7 +33,7 @@ pub mod store;
 pub mod sys;
 pub mod uffd;
 
-pub use engine::{Engine, EngineError, Limit, Pin, TransparentConfig, MIN_FRAMES};
+pub use engine::{Coming, Engine, EngineError, Faulted, Limit, Pin, TransparentConfig, MIN_FRAMES};
 pub use memory::Move;
 pub use stats::{StatsPage, TransparentStats};
 pub use store::{Page, PageStore, StoreError, TransportStore};

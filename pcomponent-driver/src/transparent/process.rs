@@ -5,7 +5,9 @@
 //! blocked: nobody is interrupted by a miss of its own while holding it.
 #![allow(unsafe_code)]
 
-use super::engine::{Engine, EngineError};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::engine::{Engine, EngineError, Faulted};
 use super::lock::Lock;
 use super::store::StoreError;
 use super::sys;
@@ -14,6 +16,8 @@ use super::sys;
 pub const LOST: i32 = 74;
 
 static ENGINE: Lock<Option<Engine>> = Lock::new(None);
+/// Threads that wait until no page is coming.
+static WAITING: AtomicU32 = AtomicU32::new(0);
 
 /// Gives the process its engine. Gives it back if there is one already.
 ///
@@ -41,9 +45,29 @@ pub fn with<R>(work: impl FnOnce(&mut Engine) -> R) -> Option<R> {
     answer
 }
 
-/// As [`with`], where all signals are blocked already.
+/// As [`with`], where all signals are blocked already. Waits until no page is coming: only then may
+/// anything but a fault look at the engine's pages.
 pub fn with_blocked<R>(work: impl FnOnce(&mut Engine) -> R) -> Option<R> {
-    ENGINE.lock().as_mut().map(work)
+    let mut waits = false;
+    loop {
+        let mut slot = ENGINE.lock();
+        match slot.as_mut() {
+            Some(engine) if engine.is_any_coming() => {
+                drop(slot);
+                if !waits {
+                    waits = true;
+                    WAITING.fetch_add(1, Ordering::Relaxed);
+                }
+                sys::yield_now();
+            }
+            slot => {
+                if waits {
+                    WAITING.fetch_sub(1, Ordering::Relaxed);
+                }
+                return slot.map(work);
+            }
+        }
+    }
 }
 
 /// Serves a fault at an address; `false` if it is not ours. All signals are blocked. Stops the
@@ -51,20 +75,36 @@ pub fn with_blocked<R>(work: impl FnOnce(&mut Engine) -> R) -> Option<R> {
 pub fn on_fault(address: usize, write: bool) -> bool {
     let started = sys::now();
     loop {
-        let answer = with_blocked(|engine| {
-            let page = engine.page(address)?;
-            let answer = engine.fault(page, write);
-            if answer.is_ok() {
-                engine.stats().latency(sys::now() - started);
+        // Who waits until nothing is coming must not wait for ever.
+        while WAITING.load(Ordering::Relaxed) > 0 {
+            sys::yield_now();
+        }
+        let mut slot = ENGINE.lock();
+        let Some(engine) = slot.as_mut() else { return false };
+        let Some(page) = engine.page(address) else { return false };
+        let served = |engine: &Engine| engine.stats().latency(sys::now() - started);
+        match engine.fault(page, write) {
+            Ok(Faulted::Served) => {
+                served(engine);
+                return true;
             }
-            Some(answer)
-        });
-        match answer.flatten() {
-            None => return false,
-            Some(Ok(())) => return true,
-            // System calls of other threads hold the frames: they end.
-            Some(Err(EngineError::Pinned)) => sys::yield_now(),
-            Some(Err(error)) => lost(&error),
+            Ok(Faulted::Wait(expected, coming)) => {
+                drop(slot);
+                expected.wait();
+                let mut slot = ENGINE.lock();
+                let Some(engine) = slot.as_mut() else { return false };
+                if let Err(error) = engine.arrived(&coming) {
+                    lost(&error);
+                }
+                served(engine);
+                return true;
+            }
+            // Another thread brings the page; or system calls of others hold the frames: they end.
+            Ok(Faulted::Busy) | Err(EngineError::Pinned) => {
+                drop(slot);
+                sys::yield_now();
+            }
+            Err(error) => lost(&error),
         }
     }
 }

@@ -6,7 +6,9 @@ use splitmem_abi::geometry::PageSize;
 use splitmem_abi::mailbox::{Address, Command, Permission, ReturnCode};
 use splitmem_abi::request::Status;
 
-use crate::transport::{Completion, Submission, Transport, TransportError, Work, PAGE_BYTES};
+use crate::transport::{
+    Completion, Expected, Submission, Transport, TransportError, Work, PAGE_BYTES,
+};
 
 /// A page of memory.
 #[derive(Clone, Copy)]
@@ -52,6 +54,25 @@ pub trait PageStore: Send {
     /// [`StoreError`].
     fn read(&mut self, numbers: &[u32], into: &mut [Page]) -> Result<(), StoreError>;
 
+    /// Hands over a page where it lies, if it lies in this process: `take` is called then, and the answer
+    /// is true.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn with_page(
+        &mut self,
+        _number: u32,
+        _take: &mut dyn FnMut(&[u8; PAGE_BYTES]),
+    ) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    /// Announces that so many pages will be fetched, each once; gives the time to wait for before, where
+    /// the component has a device's timing.
+    fn expect(&mut self, _pages: usize) -> Option<Expected> {
+        None
+    }
+
     /// Writes pages. A later read gives what was written; a write that fails later makes a later call
     /// fail.
     ///
@@ -66,6 +87,16 @@ impl<S: PageStore + ?Sized> PageStore for Box<S> {
     }
     fn read(&mut self, numbers: &[u32], into: &mut [Page]) -> Result<(), StoreError> {
         (**self).read(numbers, into)
+    }
+    fn with_page(
+        &mut self,
+        number: u32,
+        take: &mut dyn FnMut(&[u8; PAGE_BYTES]),
+    ) -> Result<bool, StoreError> {
+        (**self).with_page(number, take)
+    }
+    fn expect(&mut self, pages: usize) -> Option<Expected> {
+        (**self).expect(pages)
     }
     fn write(&mut self, pages: &[(u32, &Page)]) -> Result<(), StoreError> {
         (**self).write(pages)
@@ -185,11 +216,38 @@ impl<T: Transport> PageStore for TransportStore<T> {
         self.run(0, into)
     }
 
+    fn with_page(
+        &mut self,
+        number: u32,
+        take: &mut dyn FnMut(&[u8; PAGE_BYTES]),
+    ) -> Result<bool, StoreError> {
+        if self.flying > 0 {
+            return Ok(false);
+        }
+        let va = self.va(number)?;
+        Ok(self.transport.read_page_now(self.pid, va, take)?)
+    }
+
+    fn expect(&mut self, pages: usize) -> Option<Expected> {
+        // Behind writes in flight they are submitted, and take their time there.
+        if self.flying > 0 {
+            return None;
+        }
+        self.transport.expect_pages(pages)
+    }
+
     fn write(&mut self, pages: &[(u32, &Page)]) -> Result<(), StoreError> {
         for (number, page) in pages {
             let va = self.va(*number)?;
+            let at_once = self.flying == 0 && self.batch.is_empty();
+            if at_once && self.transport.write_page_now(self.pid, va, &page.0)? {
+                continue;
+            }
             let work = Work::WritePage { data: Box::new(page.0) };
             self.batch.push_back(Submission { id: WRITE, pid: self.pid, va, work });
+        }
+        if self.batch.is_empty() {
+            return Ok(());
         }
         self.run(WRITES, &mut [])
     }

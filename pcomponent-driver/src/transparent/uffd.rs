@@ -9,7 +9,6 @@
 //! and that hold no Rust object.
 #![allow(unsafe_code)]
 
-use super::store::Page;
 use super::sys::{self, Errno};
 
 const API: u64 = 0xaa;
@@ -78,15 +77,15 @@ impl Uffd {
         self.ioctl(IOC_REGISTER, &mut request).map_err(Unavailable::Register)
     }
 
-    /// Puts pages where there are none; protected from writes if `protect`.
+    /// Puts whole pages where there are none; protected from writes if `protect`.
     ///
     /// # Errors
     /// `EEXIST` if a page is there already, `ENOMEM`, `ENOENT` if the range is not watched.
-    pub fn copy(&self, address: usize, pages: &[Page], protect: bool) -> Result<(), Errno> {
+    pub fn copy(&self, address: usize, pages: &[u8], protect: bool) -> Result<(), Errno> {
         let mut request = [
             address as u64,
             pages.as_ptr() as u64,
-            size_of_val(pages) as u64,
+            pages.len() as u64,
             if protect { COPY_WP } else { 0 },
             0,
         ];

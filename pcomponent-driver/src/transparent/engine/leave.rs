@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::{fingerprint, refused, Engine, EngineError, BATCH, NOBODY};
+use super::{fingerprint, refused, Engine, EngineError, BATCH, NOBODY, STRETCH};
 use crate::transparent::ahead::WINDOW;
 use crate::transparent::entry::Entry;
 use crate::transparent::stats::add;
@@ -15,7 +15,7 @@ impl Engine {
     pub(super) fn make_room(&mut self, more: usize) -> Result<(), EngineError> {
         loop {
             let limit = self.limit(self.live + more);
-            let after = self.resident + more;
+            let after = self.resident + self.coming + more;
             if after <= limit {
                 return Ok(());
             }
@@ -23,25 +23,91 @@ impl Engine {
         }
     }
 
-    /// Takes pages out of their frames, about `count` of them.
+    /// Takes pages out of their frames, about `count` of them, those first that have had theirs for
+    /// longest.
     fn evict(&mut self, count: usize) -> Result<(), EngineError> {
         let mut victims = std::mem::take(&mut self.victims);
         victims.clear();
-        for _ in 0..self.frames_made {
-            if victims.len() >= count.min(BATCH) {
+        let answer = self.choose(count.min(BATCH), &mut victims).and_then(|()| {
+            victims.sort_unstable();
+            victims.dedup();
+            if victims.is_empty() {
+                Err(EngineError::Pinned)
+            } else {
+                self.leave(&victims)
+            }
+        });
+        self.victims = victims;
+        answer
+    }
+
+    fn choose(&mut self, count: usize, victims: &mut Vec<usize>) -> Result<(), EngineError> {
+        // The second time around, the young ones too.
+        for step in 0..2 * self.frames_made {
+            if victims.len() >= count {
                 break;
             }
             self.hand = if self.hand + 1 >= self.frames_made { 0 } else { self.hand + 1 };
             let page = self.frames[self.hand];
-            if page != NOBODY && !self.is_pinned(page as usize) {
-                victims.push(page as usize);
+            let young = step < self.frames_made && !self.is_old(self.hand);
+            if page == NOBODY || young || self.is_pinned(page as usize) {
+                continue;
+            }
+            victims.push(page as usize);
+            if self.threads && self.table[page as usize].has(Entry::WRITABLE) {
+                self.choose_around(page as usize, victims)?;
             }
         }
-        victims.sort_unstable();
-        let answer =
-            if victims.is_empty() { Err(EngineError::Pinned) } else { self.leave(&victims) };
-        self.victims = victims;
-        answer
+        Ok(())
+    }
+
+    /// Whether half of the pages in frames, or more, have come after the one in this frame.
+    fn is_old(&self, frame: usize) -> bool {
+        self.arrived.wrapping_sub(self.arrivals[frame]) as usize > self.resident / 2
+    }
+
+    /// Protects all that can be written in a page's stretch, and lets the older half of its pages
+    /// leave too.
+    ///
+    /// Where other threads run, what a protection costs is telling their processors, once for a call
+    /// whatever its range: ten times the rest of an eviction.
+    fn choose_around(&mut self, page: usize, victims: &mut Vec<usize>) -> Result<(), EngineError> {
+        let (start, area) = self.space.area(page).map_or((page, page + 1), |(s, a)| (s, a.end));
+        let first = page / STRETCH * STRETCH;
+        let (mut run, mut behind) = (None, 0);
+        for page in first.max(start)..(first + STRETCH).min(area) {
+            let entry = self.table[page];
+            if !entry.has(Entry::RESIDENT) {
+                continue;
+            }
+            if self.is_pinned(page) {
+                // A system call may be writing to it.
+                self.protect_run(run.take(), behind)?;
+                continue;
+            }
+            if entry.has(Entry::WRITABLE) {
+                run.get_or_insert(page);
+                behind = page + 1;
+            }
+            if self.is_old(entry.frame()) {
+                victims.push(page);
+            }
+        }
+        self.protect_run(run, behind)
+    }
+
+    /// Protects the pages from `first` on, of which those that can be written are counted as such.
+    fn protect_run(&mut self, first: Option<usize>, behind: usize) -> Result<(), EngineError> {
+        let Some(first) = first else { return Ok(()) };
+        let bytes = (behind - first) * PAGE_BYTES;
+        if self.uffd.protect(self.address(first), bytes, true).is_err() {
+            // More than one mapping for the kernel: they are protected one by one when they leave.
+            return Ok(());
+        }
+        for page in first..behind {
+            self.table[page] = self.table[page].without(Entry::WRITABLE);
+        }
+        Ok(())
     }
 
     /// Writes pages back as needed and drops them.
@@ -64,7 +130,7 @@ impl Engine {
             .map_err(refused("take a page"))?;
         for page in victims {
             self.leave_frame(*page);
-            let left = Entry::RESIDENT | Entry::WRITABLE | Entry::ASSUMED;
+            let left = Entry::RESIDENT | Entry::WRITABLE | Entry::DIRTY | Entry::ASSUMED;
             self.table[*page] = self.table[*page].without(left);
             if !self.table[*page].is_live() {
                 self.table[*page] = Entry::default();
@@ -82,13 +148,14 @@ impl Engine {
         // A copy of what may not be read in place; rare, so each in an allocation of its own.
         let mut copies = Vec::new();
         for page in pages {
-            if self.table[*page].has(Entry::WRITABLE) && !self.is_readable(*page) {
+            if self.table[*page].has(Entry::DIRTY) && !self.is_readable(*page) {
                 copies.push((*page, Box::new(self.dropper.read_page(self.address(*page))?)));
             }
         }
         for page in pages {
             let entry = self.table[*page];
-            if !entry.has(Entry::WRITABLE) {
+            if !entry.has(Entry::DIRTY) {
+                self.learn(*page, false);
                 clean += 1;
                 continue;
             }
@@ -119,9 +186,10 @@ impl Engine {
                 };
                 after = after.stored_as(number);
             }
-            // It came in writable by habit, and nothing was written: the habit is over.
-            if entry.has(Entry::ASSUMED) && fingerprint(content) == self.prints[entry.frame()] {
-                after = after.without(Entry::HABIT);
+            // It came in writable by habit: now it shows whether that was right.
+            if entry.has(Entry::ASSUMED) {
+                let same = fingerprint(&content.0) == self.prints[entry.frame()];
+                self.learn(*page, !same);
             }
             self.table[*page] = after;
             writes[len] = (after.number(), content);
