@@ -1,15 +1,16 @@
 //! Emits the component's Verilog, Verilates it and compiles the C++.
 //!
-//! Each configuration becomes two models: one without tracing, at full speed, and one that can
-//! write FST. Everything built is kept by a hash of what went into it, in the folder of the tools:
-//! a second cargo profile, another checkout, `cargo clean` or an edit that leaves the Verilog as it
-//! was cost no second build.
+//! Each configuration becomes two models: one without tracing, at full speed (see [`train`]), and
+//! one that can write FST. Everything built is kept by a hash of what went into it, in the folder of
+//! the tools: a second cargo profile, another checkout, `cargo clean` or an edit that leaves the
+//! Verilog as it was cost no second build.
 
 mod cache;
 #[path = "../src/hw.rs"]
 #[allow(dead_code)]
 mod hw;
 mod tools;
+mod train;
 
 use cache::{Cache, Key};
 use hw::Hw;
@@ -64,12 +65,19 @@ fn build() -> Result<(), Box<dyn Error>> {
     let mut base = Key::default();
     base.add(RECIPE).add(&tools.verilator_version()?).add(&tools.compiler_version()?);
 
+    let runtime = cache.get("runtime", &base, |folder| {
+        let mut cpp = tools.cpp(3);
+        for file in ["verilated.cpp", "verilated_threads.cpp", "verilated_fst_c.cpp"] {
+            cpp.file(tools.verilator.join("include").join(file));
+        }
+        compile(cpp, "runtime", folder)
+    })?;
     let mut models = Vec::new();
     for hw in Hw::ALL {
         hw.config().check()?;
         let verilog = splitmem_hdl::emit(&hw.config());
         for traced in [false, true] {
-            models.push(model(&tools, &cache, &base, hw.name(), &verilog, traced)?);
+            models.push(model(&tools, &cache, &base, hw, &verilog, traced, &runtime)?);
         }
     }
 
@@ -86,13 +94,6 @@ fn build() -> Result<(), Box<dyn Error>> {
         let mut cpp = tools.cpp(3);
         cpp.file("cpp/shim.cpp").include("cpp").includes(&models);
         compile(cpp, "shim", folder)
-    })?;
-    let runtime = cache.get("runtime", &base, |folder| {
-        let mut cpp = tools.cpp(3);
-        for file in ["verilated.cpp", "verilated_threads.cpp", "verilated_fst_c.cpp"] {
-            cpp.file(tools.verilator.join("include").join(file));
-        }
-        compile(cpp, "runtime", folder)
     })?;
 
     // A library stands before those it needs. Cargo gets its own copies: it may come back to them
@@ -118,15 +119,21 @@ fn model(
     tools: &Tools,
     cache: &Cache,
     base: &Key,
-    name: &str,
+    hw: Hw,
     verilog: &str,
     traced: bool,
+    runtime: &Path,
 ) -> Result<PathBuf, Box<dyn Error>> {
-    let name = if traced { format!("{name}_traced") } else { name.to_owned() };
+    let name = if traced { format!("{}_traced", hw.name()) } else { hw.name().to_owned() };
     // Traces are for looking, not for speed: a lower level halves the longest compilation.
     let level = if traced { 1 } else { 3 };
+    // The training load's memory takes whole lines.
+    let trained = !traced && hw.config().dram_data_bits == 512;
     let mut key = base.clone();
     key.add(&VERILATE.join(" ")).add(&level.to_string()).add(&name).add(verilog);
+    if trained {
+        key.add(&std::fs::read_to_string("cpp/train.cpp")?).add(&train::header()?);
+    }
     cache.get(&name, &key, |folder| {
         let source = folder.join("top.v");
         std::fs::write(&source, verilog)?;
@@ -138,7 +145,15 @@ fn model(
         }
         tools::run(command.arg(&source))?;
         let mut cpp = tools.cpp(level);
-        cpp.include(folder).files(with_extension(folder, "cpp")?);
+        cpp.include(folder);
+        let sources = with_extension(folder, "cpp")?;
+        match trained
+            .then(|| train::compile(tools, &name, &sources, runtime, folder))
+            .transpose()?
+        {
+            Some(Some(object)) => cpp.object(object),
+            _ => cpp.files(sources),
+        };
         compile(cpp, &name, folder)
     })
 }

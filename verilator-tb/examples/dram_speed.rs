@@ -1,7 +1,8 @@
 //! How fast the memories simulate on this host: `cargo run --release --example dram_speed`.
-//! Where Linux tells it, processor time is counted, so that a busy host disturbs less.
+//! Processor time is counted, so that a busy host disturbs less.
 
-use std::time::{Duration, Instant};
+use rustix::time::{clock_gettime, ClockId};
+use std::time::Duration;
 use verilator_tb::dram::{
     Fill, IdealMemory, LineCommand, LineMemory, LineStore, Preset, TimedDram,
 };
@@ -31,12 +32,10 @@ fn scatter(i: u64) -> u64 {
     i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20
 }
 
-/// Time this thread ran, or else time that passed.
-fn ran(start: Instant) -> Duration {
-    std::fs::read_to_string("/proc/thread-self/schedstat")
-        .ok()
-        .and_then(|text| text.split(' ').next()?.parse().ok())
-        .map_or(start.elapsed(), Duration::from_nanos)
+/// Time this thread ran.
+fn ran() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 fn report(name: &str, pattern: &str, mut memory: impl LineMemory, next: fn(u64) -> u64) {
@@ -44,8 +43,7 @@ fn report(name: &str, pattern: &str, mut memory: impl LineMemory, next: fn(u64) 
     for line in 0..LINES {
         memory.store_mut().write_line(line, &data);
     }
-    let start = Instant::now();
-    let before = ran(start);
+    let before = ran();
     let mut commands = 0;
     for _ in 0..CLOCKS {
         let write = commands % 4 == 3;
@@ -62,7 +60,7 @@ fn report(name: &str, pattern: &str, mut memory: impl LineMemory, next: fn(u64) 
         memory.tick();
         std::hint::black_box(memory.pop_reply());
     }
-    let per_clock = (ran(start) - before).as_nanos() as f64 / CLOCKS as f64;
+    let per_clock = (ran() - before).as_nanos() as f64 / CLOCKS as f64;
     let rate = commands as f64 / CLOCKS as f64;
     println!("{name:22} {pattern:16} {per_clock:6.1} ns per component clock, {rate:.3} commands per clock");
 }
