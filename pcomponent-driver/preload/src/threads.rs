@@ -89,6 +89,7 @@ unsafe fn fork(args: [usize; 6]) -> isize {
             let answer = unsafe { sys::raw(libc::SYS_clone, args) };
             if answer == 0 {
                 signals::adopt();
+                process::alone();
                 if let Err(error) = engine.after_fork() {
                     process::stop(&error.to_string());
                 }

@@ -70,6 +70,11 @@ pub fn with_blocked<R>(work: impl FnOnce(&mut Engine) -> R) -> Option<R> {
     }
 }
 
+/// In a child, after a fork: the threads that waited for the engine are not here.
+pub fn alone() {
+    WAITING.store(0, Ordering::Relaxed);
+}
+
 /// Serves a fault at an address; `false` if it is not ours. All signals are blocked. Stops the
 /// process if its memory is lost.
 pub fn on_fault(address: usize, write: bool) -> bool {
