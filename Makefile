@@ -38,7 +38,7 @@ help: ## this text
 	@echo 'All that the program can do: cargo run --release -p splitmem -- --help'
 
 setup: ## install what building and simulating need
-	@$(SETUP) sim
+	@$(SETUP) sim soc
 
 run: setup ## count the words of a real text on the simulated component, then measure it
 	$(SPLITMEM) sim wordcount "$(TEXT)" --report "$(REPORT)"
@@ -49,6 +49,7 @@ run: setup ## count the words of a real text on the simulated component, then me
 # The quick checks first: a misformatted line should not cost a build to find.
 test: hygiene setup ## everything CI checks: format, lints, tests, proofs, docs
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --check --manifest-path mcomponent-firmware/softcore/Cargo.toml
 	$(CARGO) clippy $(LOCKED) $(PROFILE) --workspace --all-targets -- -D warnings
 	$(CARGO) test $(LOCKED) $(PROFILE) --workspace
 	@$(MAKE) --no-print-directory lint prove docs

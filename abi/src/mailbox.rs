@@ -135,6 +135,8 @@ pub enum Command {
     Health,
     /// The oldest events of the log, taken out of it (up to 15).
     Events,
+    /// What the monitor before this one left when it failed.
+    PostMortem,
 }
 
 impl Command {
@@ -154,6 +156,8 @@ impl Command {
     pub const HEALTH: (u16, u16) = (0x20, 0);
     /// See [`Command::Events`].
     pub const EVENTS: (u16, u16) = (0x21, 0);
+    /// See [`Command::PostMortem`].
+    pub const POST_MORTEM: (u16, u16) = (0x22, 0);
 
     /// Writes the payload; gives opcode and length.
     pub fn encode(&self, p: &mut Payload) -> (u16, u16) {
@@ -188,6 +192,7 @@ impl Command {
             }
             Self::Health => Self::HEALTH,
             Self::Events => Self::EVENTS,
+            Self::PostMortem => Self::POST_MORTEM,
         }
     }
 
@@ -205,6 +210,7 @@ impl Command {
             0x14 => (Self::DROP, decode_pid(p[0]).map(|pid| Self::Drop { pid })),
             0x20 => (Self::HEALTH, Ok(Self::Health)),
             0x21 => (Self::EVENTS, Ok(Self::Events)),
+            0x22 => (Self::POST_MORTEM, Ok(Self::PostMortem)),
             _ => return Err(ReturnCode::UnknownCommand),
         };
         if length != expected.1 {
@@ -370,8 +376,34 @@ word_record! {
         shootdown_cycles_max,
         /// Allocations refused because no address range had room in its buckets.
         no_address,
+        /// The monitor was started again without a reset of the component (1), or not (0).
+        restarts,
     }
 }
+
+word_record! {
+    /// Reply to [`Command::PostMortem`]; behind it up to [`POST_MORTEM_TEXT`] words of UTF-8 text,
+    /// padded with zeros.
+    PostMortem {
+        /// 0 none, 1 panic, 2 processor exception.
+        kind,
+        /// Times that the monitor was started since power-up.
+        starts,
+        /// Exception: `mcause`.
+        cause,
+        /// Exception: where, `mepc`.
+        pc,
+        /// Exception: the faulting address or instruction, `mtval`. Panic: the line.
+        value,
+        /// When: low half of the core's clocks since power-up.
+        time_lo,
+        /// High half of it.
+        time_hi,
+    }
+}
+
+/// Words of text behind a [`PostMortem`].
+pub const POST_MORTEM_TEXT: usize = 32;
 
 /// Events in one reply to [`Command::Events`]: word 0 is the count, then four words each.
 pub const EVENTS_PER_REPLY: usize = 15;
@@ -399,6 +431,7 @@ mod tests {
             Just(Command::Info),
             Just(Command::Health),
             Just(Command::Events),
+            Just(Command::PostMortem),
             any::<u16>().prop_map(|pid| Command::Drop { pid }),
             range().prop_map(Command::Free),
             (range(), permission()).prop_map(|(r, p)| Command::Protect(r, p)),

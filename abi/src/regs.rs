@@ -148,9 +148,10 @@ macro_rules! registers {
         )+
         /// Every register, by offset.
         pub const ALL: &[Register] = &[ $( $name ),+ ];
-        paste_fields! { $( $name { $( $( $field $lsb $width ),+ )? } )+ }
+        $crate::regs::paste_fields! { $( $name { $( $( $field $lsb $width ),+ )? } )+ }
     };
 }
+pub(crate) use registers;
 
 /// Makes `field::REGISTER_FIELD` constants without a procedural macro: one module per register.
 macro_rules! paste_fields {
@@ -169,6 +170,8 @@ macro_rules! paste_fields {
         }
     };
 }
+
+pub(crate) use paste_fields;
 
 /// Size of the register window in bytes.
 pub const WINDOW_BYTES: u16 = 0x1000;

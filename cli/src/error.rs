@@ -68,6 +68,9 @@ pub enum CliError {
     /// The lockstep checker: hardware and model disagree, or the component does not work.
     #[error(transparent)]
     Lockstep(verilator_tb::lockstep::LockstepError),
+    /// A board.
+    #[error(transparent)]
+    Board(#[from] crate::board::BoardError),
     /// Place and route.
     #[error(transparent)]
     Fmax(#[from] crate::cmd::fmax::FmaxError),

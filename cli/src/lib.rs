@@ -3,6 +3,7 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`mod@bench`] | what component memory is compared with, and how
+//! | [`board`] | boards with a component: debugger's and host's way to them |
 //! | [`cmd`] | the commands, one file each |
 //! | [`error`] | why a command failed, and the exit code that says so |
 //! | [`facts`] | what a command found out: a table for people, one flat object for programs |
@@ -20,6 +21,7 @@
 #![deny(unsafe_code)]
 
 pub mod bench;
+pub mod board;
 pub mod cmd;
 pub mod error;
 pub mod facts;

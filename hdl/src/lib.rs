@@ -44,6 +44,7 @@ pub mod result_queue;
 pub mod shootdown;
 pub mod shootdown_control;
 pub mod skid;
+pub mod soc;
 pub mod statistics;
 pub mod table_engine;
 pub mod table_reader;

@@ -7,6 +7,7 @@
 use crate::engine::{Entry, CHUNK};
 use crate::error::{Error, Failure};
 use crate::hal::Wait;
+use crate::journal::Entry as Logged;
 use crate::pool::Extent;
 use crate::records::{position, Attributes};
 use crate::space::{split, without_first};
@@ -51,6 +52,7 @@ impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
             Command::Drop { pid } => self.drop_process(pid)?,
             Command::Health => return Ok(self.health()?.encode(payload)),
             Command::Events => return Ok(self.events(payload)?),
+            Command::PostMortem => return Ok(self.last_words(payload)),
         }
         Ok(0)
     }
@@ -137,6 +139,7 @@ impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
             self.space.vacate(range);
             return Err(ReturnCode::TablesFull);
         }
+        self.log(Logged::Alloc(range, attributes));
         Ok(range)
     }
 
@@ -265,20 +268,42 @@ impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
     }
 
     fn free(&mut self, range: Range) -> Result<(), Failure> {
+        if self.resuming {
+            // Begun before a restart: what is left of it.
+            return match self.tear_down_parts(range)? {
+                0 => Ok(()),
+                _ => Err(ReturnCode::Internal.into()),
+            };
+        }
         self.check_allocated(range)?;
         // What is left of one record on both sides takes two.
         let records = &self.space.records;
         if records.room() == 0 && records.cuts(range) == 2 && records.parts(range).count() == 1 {
             return Err(ReturnCode::TablesFull.into());
         }
+        self.log(Logged::Freeing);
         match self.tear_down(range)? {
             0 => Ok(()),
             _ => Err(ReturnCode::Internal.into()),
         }
     }
 
+    /// Frees what of a range is allocated. Gives how many pages could not be.
+    pub(crate) fn tear_down_parts(&mut self, range: Range) -> Result<u32, Error> {
+        let mut failed = 0;
+        let mut rest = range;
+        while rest.pages > 0 {
+            let part = self.space.records.parts(rest).next().map(|part| part.range());
+            let Some(part) = part else { break };
+            failed += self.tear_down(part)?;
+            let size = PageSize::of(range.va);
+            rest = without_first(rest, ((part.va - rest.va) >> size.shift()) as u32 + part.pages);
+        }
+        Ok(failed)
+    }
+
     /// Frees a range. Gives how many pages could not be.
-    fn tear_down(&mut self, range: Range) -> Result<u32, Error> {
+    pub(crate) fn tear_down(&mut self, range: Range) -> Result<u32, Error> {
         if range.pages == 0 {
             self.refill()?;
             return Ok(0);
@@ -322,6 +347,7 @@ impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
             if self.space.records.set_permission(range, permission).is_err() {
                 self.anomaly();
             }
+            self.log(Logged::Permission(range, permission));
             return Ok(());
         }
         // Back to what the records say, which are not yet changed.
@@ -355,9 +381,13 @@ impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
 
     /// Forgets a recorded range whose entries are gone.
     pub(crate) fn forget(&mut self, range: Range) {
-        if range.pages > 0 && self.space.forget(range).is_err() {
+        if range.pages == 0 {
+            return;
+        }
+        if self.space.forget(range).is_err() {
             self.anomaly();
         }
+        self.log(Logged::Gone(range));
     }
 
     fn info(&mut self) -> Info {
@@ -398,6 +428,7 @@ impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
             shootdowns: telemetry.shootdowns,
             shootdown_cycles_max: telemetry.shootdown_cycles_max,
             no_address: telemetry.no_address,
+            restarts: telemetry.restarts,
         })
     }
 
@@ -407,6 +438,13 @@ impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
             return Ok(seen);
         }
         Ok(self.regs.bus.read(counter.offset())?)
+    }
+
+    fn last_words(&self, payload: &mut Payload) -> u16 {
+        let (record, text) = &self.post_mortem;
+        let start = record.encode(payload) as usize / 4;
+        payload[start..start + text.len()].copy_from_slice(text);
+        4 * (start + text.len()) as u16
     }
 
     fn events(&mut self, payload: &mut Payload) -> Result<u16, Error> {

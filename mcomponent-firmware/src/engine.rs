@@ -41,6 +41,17 @@ impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
 
     /// Waits for the command's end, and tells how far it came.
     fn finish(&mut self) -> Result<Done, Error> {
+        let done = self.finish_quietly()?;
+        match done.error {
+            None => {}
+            Some(TableError::Poison) => self.telemetry.uncorrectable = true,
+            Some(_) => self.anomaly(),
+        }
+        Ok(done)
+    }
+
+    /// As [`Self::finish`], where an error may be an answer.
+    fn finish_quietly(&mut self) -> Result<Done, Error> {
         self.regs.until_done(
             Waiting::TableEngine,
             &regs::TE_STATUS,
@@ -50,11 +61,6 @@ impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
         let error = self.regs.field(&regs::TE_STATUS, TE_STATUS::ERROR)?;
         let error = TableError::from_code(error);
         let pages = self.regs.read(&regs::TE_DONE)?;
-        match error {
-            None => {}
-            Some(TableError::Poison) => self.telemetry.uncorrectable = true,
-            Some(_) => self.anomaly(),
-        }
         Ok(Done { pages, error })
     }
 
@@ -185,10 +191,20 @@ impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
         }
     }
 
+    /// Has the entry of a page reported.
+    pub(crate) fn ask(&mut self, page: Range) -> Result<Done, Error> {
+        self.start(TableCommand::Query, page)?;
+        self.finish_quietly()
+    }
+
+    /// Starts to clear a page's dying entry.
+    pub(crate) fn start_collect(&mut self, page: Range) -> Result<(), Error> {
+        self.start(TableCommand::Collect, page)
+    }
+
     /// The frame of a shareable page.
     pub(crate) fn query(&mut self, pid: u16, va: u64) -> Result<u32, Failure> {
-        self.start(TableCommand::Query, Range { pid, va, pages: 1 })?;
-        let done = self.finish()?;
+        let done = self.ask(Range { pid, va, pages: 1 })?;
         let result = self.regs.read(&regs::TE_RESULT)?;
         let shared = TE_RESULT::PRESENT.mask() | TE_RESULT::SHARED.mask();
         if done.error.is_some() || TE_RESULT::VALID.get(result) == 0 || result & shared != shared {
@@ -213,7 +229,11 @@ impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
         self.run_shootdown(pid, ShootdownCommand::Pid)
     }
 
-    fn run_shootdown(&mut self, pid: u16, command: ShootdownCommand) -> Result<(), Error> {
+    pub(crate) fn run_shootdown(
+        &mut self,
+        pid: u16,
+        command: ShootdownCommand,
+    ) -> Result<(), Error> {
         self.regs.write(&regs::SD_PID, pid as u32)?;
         self.regs.write(&regs::SD_COMMAND, command as u32)?;
         self.regs.until_done(

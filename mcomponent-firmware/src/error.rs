@@ -38,6 +38,10 @@ pub enum Error {
         /// log2 of the page table's buckets.
         log2_buckets: u32,
     },
+    /// A component in use whose journal is not there, or says what cannot be: see
+    /// [`Monitor::recover`](crate::Monitor::recover).
+    #[error("the component is in use, and there is no valid journal to take it over with")]
+    NoJournal,
     /// A table that the binary supplied is too small.
     #[error("the table of {table} has {have} words, it needs {need}")]
     TableTooSmall {

@@ -1,6 +1,7 @@
 //! Where the page table stands, and what memory the monitor needs for its own tables.
 
 use crate::error::Error;
+use crate::journal::Journal;
 use crate::occupancy::{occupancy_words, Occupancy};
 use crate::pool::{pool_words, FramePool};
 use crate::records::{Record, Records};
@@ -90,13 +91,27 @@ pub struct MonitorTables<'a> {
     pub records: &'a mut [Record],
     /// Frames of shareable memory, 8 bytes each; one in eight stays unused.
     pub shares: &'a mut [SharedFrame],
+    /// Memory that outlives the monitor, in which it keeps its journal: for
+    /// [`Monitor::recover`](crate::Monitor::recover), [`Self::journal_words`] for as many records as
+    /// above. Empty: no journal.
+    pub journal: &'a mut [u32],
+}
+
+/// The tables, each on its words.
+pub(crate) struct Divided<'a> {
+    pub pool: FramePool<'a>,
+    pub space: AddressSpaces<'a>,
+    pub shares: Shares<'a>,
+    pub journal: &'a mut [u32],
 }
 
 impl<'a> MonitorTables<'a> {
-    pub(crate) fn divide(
-        self,
-        layout: &Layout,
-    ) -> Result<(FramePool<'a>, AddressSpaces<'a>, Shares<'a>), Error> {
+    /// 32-bit words that [`Self::journal`] needs for that many records.
+    pub const fn journal_words(records: usize) -> usize {
+        Journal::words(records)
+    }
+
+    pub(crate) fn divide(self, layout: &Layout) -> Result<Divided<'a>, Error> {
         let check = |table, have, need| {
             if have < need {
                 return Err(Error::TableTooSmall { table, have, need });
@@ -105,14 +120,18 @@ impl<'a> MonitorTables<'a> {
         };
         check("frames", self.frames.len(), layout.frame_words())?;
         check("buckets", self.buckets.len(), layout.bucket_words())?;
-        Ok((
-            FramePool::new(self.frames, layout.table_frames(), layout.frames),
-            AddressSpaces {
+        if !self.journal.is_empty() {
+            check("the journal", self.journal.len(), Self::journal_words(self.records.len()))?;
+        }
+        Ok(Divided {
+            pool: FramePool::new(self.frames, layout.table_frames(), layout.frames),
+            space: AddressSpaces {
                 records: Records::new(self.records),
                 occupancy: Occupancy::new(self.buckets, layout.log2_buckets),
             },
-            Shares::new(self.shares),
-        ))
+            shares: Shares::new(self.shares),
+            journal: self.journal,
+        })
     }
 }
 

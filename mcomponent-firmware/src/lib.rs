@@ -24,6 +24,8 @@
 //! | `pool` | which frames are free, in blocks of 2 MiB |
 //! | `shares` | how many mappings each shareable frame has |
 //! | `engine` | the table engine and shootdowns |
+//! | `journal` | what a restarted monitor must know beside the page table |
+//! | `recover` | starting again on a component in use |
 //! | `layout` | the size of the page table and of the monitor's own tables |
 //! | `hal` | registers and waiting |
 //!
@@ -49,6 +51,7 @@
 //!     buckets: &mut buckets,
 //!     records: &mut [Record::EMPTY; 64],
 //!     shares: &mut [SharedFrame::EMPTY; 64],
+//!     journal: &mut [],
 //! };
 //! let mut monitor = Monitor::boot(model.monitor(), Spin, tables, &config)?;
 //!
@@ -100,21 +103,11 @@
 //! 256 shared frames.
 //!
 //! # Starting again without a reset
-//! Not built: the component cannot yet be asked for what a bucket holds. Nothing here stands in its
-//! way, since whatever the monitor knows can be told from the page table and the hardware:
-//!
-//! 1. Clear `CONTROL.ENABLE`, wait for `STATUS.IDLE` and for the table engine and a shootdown to
-//!    end, take all pending frames out of the free lists (`FREE_*_POP` until `PENDING_*` is zero).
-//! 2. For every bucket, its four entries. This needs a table engine command that reports them by
-//!    bucket number (`QUERY` has to be told pid and address).
-//! 3. An entry that is VALID is one page of a record (records join by themselves), one entry of its
-//!    bucket, one promise unless its frame is shared and known already; PRESENT takes its frame out
-//!    of the pool; SHARED counts a mapping of it. An entry that is DYING is collected after a
-//!    shootdown of everything.
-//! 4. All other frames are free.
-//!
-//! A command that was cut short was never answered. What it mapped belongs to its process, which can
-//! free or drop it.
+//! [`Monitor::recover`] takes over a component in use, whose monitor was reset or went wrong, while
+//! requests go on: it reads which ranges are allocated from a journal that the binary keeps for it
+//! ([`MonitorTables::journal`]), and everything about frames from the page table and the hardware.
+//! No allocation that a host was told of is lost, none is granted twice, and the command that was
+//! under way is finished. Until it is done nobody refills the free lists.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -126,12 +119,14 @@ mod commands;
 mod engine;
 mod error;
 mod hal;
+mod journal;
 mod layout;
 mod mailbox;
 mod monitor;
 mod occupancy;
 mod pool;
 mod records;
+mod recover;
 mod shares;
 mod space;
 mod supply;

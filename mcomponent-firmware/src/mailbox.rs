@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Failure};
 use crate::hal::Wait;
+use crate::journal::{Entry, SLACK};
 use crate::Monitor;
 use splitmem_abi::bus::RegisterBus;
 use splitmem_abi::mailbox::{Command, Payload, ReturnCode};
@@ -40,9 +41,12 @@ impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
     /// can still be reached.
     pub fn poll(&mut self) -> Result<Activity, Error> {
         let causes = self.regs.read(&regs::IRQ_STATUS)? & IRQ_MASK;
-        if causes != 0 {
+        // The doorbell's is taken with its command: a monitor that takes over tells by it whether
+        // the command in the mailbox was seen.
+        let taken = causes & !IRQ_STATUS::DOORBELL.mask();
+        if taken != 0 {
             // Taken before their reasons are looked at, so that none is lost.
-            self.regs.write(&regs::IRQ_STATUS, causes)?;
+            self.regs.write(&regs::IRQ_STATUS, taken)?;
         }
         if IRQ_STATUS::NO_MEMORY.get(causes) == 1 {
             self.telemetry.no_memory = self.telemetry.no_memory.saturating_add(1);
@@ -63,12 +67,22 @@ impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
     fn answer(&mut self) -> Result<ReturnCode, Error> {
         let command = self.regs.read(&regs::MB_COMMAND)?;
         let length = MB_COMMAND::LENGTH.get(command) as u16;
+        let opcode = MB_COMMAND::OPCODE.get(command) as u16;
         let mut payload = [0; MAILBOX_WORDS];
         let words = (length as usize).div_ceil(4).min(MAILBOX_WORDS);
         for (i, word) in (0..).zip(&mut payload[..words]) {
             *word = self.regs.bus.read(regs::MB_PAYLOAD.at(i))?;
         }
-        let result = self.handle(MB_COMMAND::OPCODE.get(command) as u16, length, &mut payload);
+        if !self.resuming {
+            // Room for all that a command may log, so that none of it is begun anew in between.
+            if self.journal.room() < self.space.records.all().len() + SLACK {
+                self.journal.compact(self.space.records.all());
+            }
+            self.log(Entry::Begun([payload[0], payload[1]]));
+        }
+        self.regs.write(&regs::IRQ_STATUS, IRQ_STATUS::DOORBELL.mask())?;
+        let result = self.handle(opcode, length, &mut payload);
+        self.resuming = false;
         let (code, length) = result.unwrap_or((ReturnCode::Internal, 0));
         let words = length as usize / 4;
         for (i, &word) in (0..).zip(&payload[..words]) {
@@ -76,6 +90,7 @@ impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
         }
         let status = MB_STATUS::CODE.put(code as u32) | MB_STATUS::LENGTH.put(length as u32);
         self.regs.write(&regs::MB_STATUS, status)?;
+        self.log(Entry::Replied);
         self.regs.write(&regs::MB_DOORBELL, MB_DOORBELL::BUSY.put(1))?;
         result.map(|_| code)
     }

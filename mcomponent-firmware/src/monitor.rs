@@ -2,13 +2,15 @@
 
 use crate::error::Error;
 use crate::hal::{Registers, Wait, Waiting};
-use crate::layout::{Layout, MonitorTables};
+use crate::journal::{Entry, Journal};
+use crate::layout::{Divided, Layout, MonitorTables};
 use crate::mailbox::IRQ_MASK;
 use crate::shares::Shares;
 use crate::space::AddressSpaces;
 use crate::supply::{Lane, Supply};
 use splitmem_abi::bus::RegisterBus;
 use splitmem_abi::geometry::{PageSize, FRAMES_PER_HUGE, PAGE_SHIFT};
+use splitmem_abi::mailbox::{PostMortem, POST_MORTEM_TEXT};
 use splitmem_abi::regs::field::{
     CONTROL, HW_MEMORY, HW_PATH, STATUS, TABLE_BASE, TABLE_SIZE, VERSION, ZERO_STATUS,
 };
@@ -75,6 +77,7 @@ pub(crate) struct Telemetry {
     pub no_memory: u32,
     pub uncorrectable: bool,
     pub anomalies: u32,
+    pub restarts: u32,
 }
 
 /// Where the frames are, in 4 KiB. Their sum is [`Layout::frames`], unless the component lost some.
@@ -102,6 +105,10 @@ pub struct Monitor<'a, B, W> {
     pub(crate) supply: Supply<'a>,
     pub(crate) shares: Shares<'a>,
     pub(crate) telemetry: Telemetry,
+    pub(crate) journal: Journal<'a>,
+    /// The next command was begun by a monitor before this one.
+    pub(crate) resuming: bool,
+    pub(crate) post_mortem: (PostMortem, [u32; POST_MORTEM_TEXT]),
 }
 
 impl<'a, B: RegisterBus, W: Wait> Monitor<'a, B, W> {
@@ -117,7 +124,30 @@ impl<'a, B: RegisterBus, W: Wait> Monitor<'a, B, W> {
         tables: MonitorTables<'a>,
         config: &MonitorConfig,
     ) -> Result<Self, Error> {
-        let mut regs = Registers { bus, wait, patience: config.patience };
+        let regs = Registers { bus, wait, patience: config.patience };
+        let mut monitor = Self::prepare(regs, tables, config, |words| Some(Journal::new(words)))?;
+        monitor.check_unused()?;
+        monitor.clear_table()?;
+        let layout = monitor.layout;
+        let regs = &mut monitor.regs;
+        regs.write(&regs::TABLE_BASE, TABLE_BASE::FRAME.put(0))?;
+        regs.write(&regs::TABLE_SIZE, TABLE_SIZE::LOG2.put(layout.log2_buckets()))?;
+        regs.write(&regs::FREE_4K_LOW, 0)?;
+        regs.write(&regs::FREE_2M_LOW, 0)?;
+        regs.write(&regs::IRQ_STATUS, u32::MAX)?;
+        regs.write(&regs::IRQ_MASK, IRQ_MASK)?;
+        regs.write(&regs::CONTROL, CONTROL::ENABLE.put(1))?;
+        Ok(monitor)
+    }
+
+    /// A monitor of a component that it knows, with empty tables; the component is as it was.
+    pub(crate) fn prepare(
+        regs: Registers<B, W>,
+        tables: MonitorTables<'a>,
+        config: &MonitorConfig,
+        journal: impl FnOnce(&'a mut [u32]) -> Option<Journal<'a>>,
+    ) -> Result<Self, Error> {
+        let mut regs = regs;
         let id = regs.read(&regs::ID)?;
         if id != ID_VALUE {
             return Err(Error::NotSplitmem { id });
@@ -131,10 +161,11 @@ impl<'a, B: RegisterBus, W: Wait> Monitor<'a, B, W> {
         let memory = regs.read(&regs::HW_MEMORY)?;
         regs.until(Waiting::Ready, &regs::STATUS, STATUS::READY, 1)?;
         let layout = config.layout(memory)?;
-        let (pool, space, shares) = tables.divide(&layout)?;
+        let Divided { pool, space, shares, journal: words } = tables.divide(&layout)?;
+        let journal = journal(words).ok_or(Error::NoJournal)?;
         let small = Lane::new(1 << HW_MEMORY::FREE_4K.get(memory));
         let huge = Lane::new(1 << HW_MEMORY::FREE_2M.get(memory));
-        let mut monitor = Self {
+        Ok(Self {
             regs,
             layout,
             hardware: Hardware {
@@ -146,18 +177,25 @@ impl<'a, B: RegisterBus, W: Wait> Monitor<'a, B, W> {
             supply: Supply::new(pool, small, huge, config.overcommit),
             shares,
             telemetry: Telemetry::default(),
-        };
-        monitor.check_unused()?;
-        monitor.clear_table()?;
-        let regs = &mut monitor.regs;
-        regs.write(&regs::TABLE_BASE, TABLE_BASE::FRAME.put(0))?;
-        regs.write(&regs::TABLE_SIZE, TABLE_SIZE::LOG2.put(layout.log2_buckets()))?;
-        regs.write(&regs::FREE_4K_LOW, 0)?;
-        regs.write(&regs::FREE_2M_LOW, 0)?;
-        regs.write(&regs::IRQ_STATUS, u32::MAX)?;
-        regs.write(&regs::IRQ_MASK, IRQ_MASK)?;
-        regs.write(&regs::CONTROL, CONTROL::ENABLE.put(1))?;
-        Ok(monitor)
+            journal,
+            resuming: false,
+            post_mortem: (PostMortem::default(), [0; POST_MORTEM_TEXT]),
+        })
+    }
+
+    /// What the monitor before this one left when it failed: the host may ask for it.
+    pub fn set_post_mortem(&mut self, record: PostMortem, text: [u32; POST_MORTEM_TEXT]) {
+        self.post_mortem = (record, text);
+    }
+
+    /// Logs what is going to happen.
+    pub(crate) fn log(&mut self, entry: Entry) {
+        if !self.journal.add(entry) {
+            self.journal.compact(self.space.records.all());
+            if !self.journal.add(entry) {
+                self.anomaly();
+            }
+        }
     }
 
     /// A component in use holds frames and a page table that this start would lose.

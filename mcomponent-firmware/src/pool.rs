@@ -105,17 +105,23 @@ impl<'a> FramePool<'a> {
                 block
             }
         };
-        let base = block * FRAMES_PER_HUGE;
-        let end = base + FRAMES_PER_HUGE;
-        let mut first = base;
-        while first < end && !self.is_free(first) {
-            first += 1;
-        }
-        let mut count = 0;
-        while count < max && first + count < end && self.is_free(first + count) {
-            let frame = first + count;
-            self.free[frame as usize / 32] &= !(1 << (frame % 32));
-            count += 1;
+        // Word by word: the soft core refills the hardware's list as fast as it can be emptied.
+        let words = self.words_of(block);
+        let mut word = words.iter().position(|&word| word != 0)?;
+        let bit = words[word].trailing_zeros();
+        let first = block * FRAMES_PER_HUGE + word as u32 * 32 + bit;
+        let (mut bit, mut count) = (bit, 0);
+        while let Some(bits) = words.get_mut(word) {
+            let run = (*bits >> bit).trailing_ones().min(max - count);
+            if run == 0 {
+                break;
+            }
+            *bits &= !(u32::MAX >> (32 - run) << bit);
+            count += run;
+            if bit + run < 32 {
+                break;
+            }
+            (word, bit) = (word + 1, 0);
         }
         self.free_count -= count;
         self.classify(block);
@@ -134,6 +140,42 @@ impl<'a> FramePool<'a> {
         self.whole_count -= blocks;
         self.free_count -= blocks * FRAMES_PER_HUGE;
         Some(Extent { first: block * FRAMES_PER_HUGE, count: blocks * FRAMES_PER_HUGE })
+    }
+
+    /// Takes this frame, if it is free: gives whether it was. `None` if it never was in the pool.
+    pub fn claim(&mut self, frame: u32) -> Option<bool> {
+        if frame < self.first || frame >= self.end {
+            return None;
+        }
+        if !self.is_free(frame) {
+            return Some(false);
+        }
+        let block = frame / FRAMES_PER_HUGE;
+        if self.whole.contains(block) {
+            self.whole.remove(block);
+            self.whole_count -= 1;
+        }
+        self.free[frame as usize / 32] &= !(1 << (frame % 32));
+        self.free_count -= 1;
+        self.classify(block);
+        Some(true)
+    }
+
+    /// Takes the block that begins with this frame, if it is whole: gives whether it was. `None` if
+    /// none begins there, or a part of it is out.
+    pub fn claim_whole(&mut self, frame: u32) -> Option<bool> {
+        let block = frame / FRAMES_PER_HUGE;
+        if frame % FRAMES_PER_HUGE != 0 || frame < self.first || frame >= self.end {
+            return None;
+        }
+        if self.whole.contains(block) {
+            self.whole.remove(block);
+            self.whole_count -= 1;
+            self.words_of(block).fill(0);
+            self.free_count -= FRAMES_PER_HUGE;
+            return Some(true);
+        }
+        (!(frame..frame + FRAMES_PER_HUGE).any(|frame| self.is_free(frame))).then_some(false)
     }
 
     /// Takes a 4 KiB frame back.

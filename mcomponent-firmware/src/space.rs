@@ -116,6 +116,11 @@ impl AddressSpaces<'_> {
         None
     }
 
+    /// Takes the slots of a range that is recorded already. False if a bucket has none left.
+    pub fn reserve(&mut self, range: Range) -> bool {
+        reserve(&mut self.occupancy, range, SLOTS as u32)
+    }
+
     /// Gives the slots of pages back that were never recorded.
     pub fn vacate(&mut self, range: Range) {
         for_each_run(&mut self.occupancy, range, |occupancy, first, n| {

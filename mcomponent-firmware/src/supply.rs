@@ -122,6 +122,16 @@ impl<'a> Supply<'a> {
         lane.out.saturating_sub(lane.reserved)
     }
 
+    /// Counts a frame as out that was found to be. Counted ones stay so; false if it is none.
+    pub fn claim(&mut self, size: PageSize, frame: u32) -> bool {
+        let taken = match size {
+            PageSize::Small => self.pool.claim(frame),
+            PageSize::Huge => self.pool.claim_whole(frame),
+        };
+        self.lane_mut(size).out += (taken == Some(true)) as u32;
+        taken.is_some()
+    }
+
     /// Takes a frame back into the pool.
     pub fn put(&mut self, size: PageSize, frame: u32) -> Result<(), NotOut> {
         match size {

@@ -90,13 +90,14 @@ fn boot_with<W: Wait>(
         buckets: &mut vec![0; layout.bucket_words() - short.1],
         records: &mut [Record::EMPTY; 8],
         shares: &mut [SharedFrame::EMPTY; 8],
+        journal: &mut [],
     };
     Monitor::boot(bus, wait, tables, config).map(|_| ())
 }
 
 fn spoiled(offset: u16, value: u32) -> Spoiled {
     let model = Rc::new(RefCell::new(Model::new(HARDWARE)));
-    Spoiled { bus: Bus { model, accesses: 0 }, offset, value }
+    Spoiled { bus: Bus::new(&model), offset, value }
 }
 
 #[test]

@@ -265,7 +265,7 @@ impl Wait for Completing {
 fn frames_are_recycled_only_after_the_shootdown() {
     let model = Rc::new(RefCell::new(Model::new(HARDWARE)));
     model.borrow_mut().hold_shootdowns();
-    let bus = Spy { bus: Bus { model: model.clone(), accesses: 0 }, commands: Rc::default() };
+    let bus = Spy { bus: Bus::new(&model), commands: Rc::default() };
     let commands = bus.commands.clone();
     let config = MonitorConfig::default();
     let layout = config.layout(23).expect("8 MiB");
@@ -274,6 +274,7 @@ fn frames_are_recycled_only_after_the_shootdown() {
         buckets: &mut vec![0; layout.bucket_words()],
         records: &mut [Record::EMPTY; 8],
         shares: &mut [SharedFrame::EMPTY; 8],
+        journal: &mut [],
     };
     let wait = Completing(model.clone());
     let mut monitor = Monitor::boot(bus, wait, tables, &config).expect("boot");
@@ -301,7 +302,7 @@ fn frames_are_recycled_only_after_the_shootdown() {
 #[test]
 fn a_late_interrupt_does_not_keep_the_monitor_awake() {
     let mut world = world();
-    let mut monitor = Bus { model: world.model.clone(), accesses: 0 };
+    let mut monitor = Bus::new(&world.model);
     monitor.write(regs::TE_COUNT.offset, 0).expect("a register");
     monitor.write(regs::TE_COMMAND.offset, TableCommand::Unmap as u32).expect("a register");
     assert!(world.model.borrow().irq_monitor());

@@ -176,7 +176,7 @@ fn a_component_that_does_not_finish_is_reported() {
     for (register, value, expected, while_allocating) in stuck {
         let model = Rc::new(RefCell::new(Model::new(HARDWARE)));
         let armed = Rc::default();
-        let bus = Failing { bus: Bus { model: model.clone(), accesses: 0 }, armed };
+        let bus = Failing { bus: Bus::new(&model), armed };
         let armed = bus.armed.clone();
         let config = MonitorConfig { patience: 100, ..MonitorConfig::default() };
         let layout = config.layout(23).expect("8 MiB");
@@ -185,6 +185,7 @@ fn a_component_that_does_not_finish_is_reported() {
             buckets: &mut vec![0; layout.bucket_words()],
             records: &mut [Record::EMPTY; 8],
             shares: &mut [SharedFrame::EMPTY; 16],
+            journal: &mut [],
         };
         let mut monitor = Monitor::boot(bus, Spin, tables, &config).expect("boot");
         let mut call = |command: Command| {

@@ -93,7 +93,9 @@ proptest! {
                     }
                 }
                 Ok(Command::Drop { pid }) => world.pages.retain(|page, _| page.0 != pid),
-                Ok(Command::Info | Command::Health | Command::Events) => {}
+                Ok(
+                    Command::Info | Command::Health | Command::Events | Command::PostMortem,
+                ) => {}
             }
             if code != ReturnCode::Success {
                 prop_assert_eq!(world.table(), before, "refused, and changed something");

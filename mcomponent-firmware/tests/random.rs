@@ -269,3 +269,21 @@ proptest! {
         run(&mut world, &steps, Limits { overcommit: true, ..Limits::default() });
     }
 }
+
+proptest! {
+    // Fewer cases: each has dozens of recoveries, which ask for every page.
+    #![proptest_config(proptest_config(16))]
+
+    /// The monitor dies at any register access, in commands, refills and while it recovers, and is
+    /// started again on its journal: nothing is lost, granted twice, or refused that should not be.
+    #[test]
+    fn memory_stays_in_order_over_restarts(
+        steps in prop::collection::vec(step(), 1..40),
+        one_in in 1u32..6,
+        seed in any::<u64>(),
+    ) {
+        let config = MonitorConfig::default();
+        let mut world = World::mortal(&config, Capacity::default(), one_in, seed);
+        run(&mut world, &steps, Limits::default());
+    }
+}

@@ -6,9 +6,11 @@
 //! Verilog as it was cost no second build.
 
 mod cache;
+mod firmware;
 #[path = "../src/hw.rs"]
 #[allow(dead_code)]
 mod hw;
+mod soc;
 mod tools;
 mod train;
 
@@ -95,11 +97,12 @@ fn build() -> Result<(), Box<dyn Error>> {
         cpp.file("cpp/shim.cpp").include("cpp").includes(&models);
         compile(cpp, "shim", folder)
     })?;
+    let soc = soc::build(&tools, &cache, &base)?;
 
     // A library stands before those it needs. Cargo gets its own copies: it may come back to them
     // when the cache has dropped this version.
     println!("cargo::rustc-link-search=native={}", out.display());
-    for folder in std::iter::once(&shim).chain(&models).chain([&runtime]) {
+    for folder in std::iter::once(&shim).chain(&models).chain([&soc, &runtime]) {
         for library in with_extension(folder, "a")? {
             let file = library.file_name().unwrap_or_default();
             std::fs::copy(&library, out.join(file))?;
@@ -108,6 +111,10 @@ fn build() -> Result<(), Box<dyn Error>> {
             println!("cargo::rustc-link-lib=static={name}");
         }
     }
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let workspace = manifest.parent().unwrap_or(manifest);
+    let elf = firmware::build(&tools, workspace, &out)?;
+    println!("cargo::rustc-env=SPLITMEM_FIRMWARE={}", elf.display());
     for library in ["z", "lz4", "pthread", "stdc++"] {
         println!("cargo::rustc-link-lib=dylib={library}");
     }

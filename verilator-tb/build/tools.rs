@@ -8,6 +8,10 @@ use std::process::Command;
 pub struct Tools {
     /// Verilator's own root: `bin` and `include`.
     pub verilator: PathBuf,
+    /// Where pinned Python packages are.
+    pub site_packages: PathBuf,
+    /// The folder of all tools.
+    pub root: PathBuf,
     /// Where compiled models are kept.
     pub cache: PathBuf,
 }
@@ -28,7 +32,8 @@ impl Tools {
                 root.join("venv").display()
             )
         })?;
-        Ok(Self { verilator, cache: root.join("cache/verilated") })
+        let site_packages = verilator.parent().unwrap_or(&root).to_owned();
+        Ok(Self { verilator, site_packages, cache: root.join("cache/verilated"), root })
     }
 
     fn verilator_in(root: &Path) -> Option<PathBuf> {

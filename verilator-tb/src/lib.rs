@@ -13,13 +13,14 @@ pub mod lockstep;
 mod machine;
 mod monitor_thread;
 mod port;
+pub mod soc;
 mod stalls;
 mod verilated;
 
 pub use bus::{BusAccess, Side};
 pub use component::{BlockingBus, Component, ComponentError, DramOffer, Retired, Seen};
 pub use hw::Hw;
-pub use machine::{HostBus, Machine, MachineError, MonitorOptions};
+pub use machine::{HostBus, Machine, MachineError, MonitorOptions, MonitorPlace};
 pub use monitor_thread::{MonitorThread, ThreadBus, ThreadWait};
 pub use port::{Answer, Port, RawRequest};
 pub use stalls::Stalls;

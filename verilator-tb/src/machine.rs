@@ -5,28 +5,78 @@ use crate::component::{Component, ComponentError};
 use crate::dram::LineMemory;
 use crate::monitor_thread::{MonitorThread, ThreadBus};
 use crate::port::Port;
+use crate::soc::{Image, ImageError, SoftCore, MONITOR};
 use crossbeam_channel::{bounded, Receiver, Sender, TryRecvError};
 use mcomponent_firmware::{Monitor, MonitorConfig, MonitorTables, Record, SharedFrame};
 use splitmem_abi::bus::{BusError, RegisterBus};
-use splitmem_abi::regs::HW_MEMORY;
+use splitmem_abi::regs::field::CONTROL as CONTROL_FIELDS;
+use splitmem_abi::regs::{CONTROL, HW_MEMORY};
+use splitmem_abi::soc::SocConfig;
 
 /// Cycles within which a host's register access must be over.
 const PATIENCE: u64 = 100_000;
+/// Cycles within which the firmware must be up, per frame of the component's memory and besides. It
+/// clears the page table, which takes less than a twentieth of that.
+const BOOT_PATIENCE: (u64, u64) = (100, 20_000_000);
+/// 4 KiB frames whose tables fit the soft core's memory: 512 MiB.
+const FIRMWARE_FRAMES: u32 = 1 << 17;
+
+/// Where the memory monitor runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum MonitorPlace {
+    /// In a thread of the host.
+    #[default]
+    Host,
+    /// As firmware on the soft core.
+    Firmware,
+}
+
+impl std::fmt::Display for MonitorPlace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Host => "host",
+            Self::Firmware => "firmware",
+        })
+    }
+}
+
+impl std::str::FromStr for MonitorPlace {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        match name {
+            "host" => Ok(Self::Host),
+            "firmware" => Ok(Self::Firmware),
+            _ => Err(format!("no such place: {name}; there are host and firmware")),
+        }
+    }
+}
 
 /// What the memory monitor gets to work with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MonitorOptions {
-    /// Its configuration.
+    /// Its configuration. On the soft core only the number of frames counts; the rest is the
+    /// firmware's own.
     pub config: MonitorConfig,
-    /// Ranges of addresses that it can remember.
+    /// Ranges of addresses that it can remember, in a host thread.
     pub records: usize,
-    /// Shareable frames that it can remember.
+    /// Shareable frames that it can remember, in a host thread.
     pub shares: usize,
+    /// Where it runs.
+    pub place: MonitorPlace,
+    /// Clocks of the component per clock of the soft core.
+    pub clock_ratio: u32,
 }
 
 impl Default for MonitorOptions {
     fn default() -> Self {
-        Self { config: MonitorConfig::default(), records: 4096, shares: 1 << 16 }
+        Self {
+            config: MonitorConfig::default(),
+            records: 4096,
+            shares: 1 << 16,
+            place: MonitorPlace::default(),
+            clock_ratio: SocConfig::DEFAULT.clock_ratio,
+        }
     }
 }
 
@@ -43,6 +93,15 @@ pub enum MachineError {
     /// The monitor gave up.
     #[error("the memory monitor stopped: {0}")]
     Monitor(String),
+    /// The firmware that was built with this crate is no image.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// The soft core's memory is too small for this component.
+    #[error(
+        "the monitor on the soft core manages at most {FIRMWARE_FRAMES} frames (512 MiB), and the \
+         component has {0}; run it with less memory, or with the monitor in the host"
+    )]
+    TooManyFrames(u64),
 }
 
 /// What the monitor's thread tells.
@@ -51,14 +110,19 @@ enum News {
     Failed(String),
 }
 
-/// A component and its memory monitor, the firmware's own code in a host thread.
+/// The monitor.
+enum Mind {
+    Thread { thread: MonitorThread, news: Receiver<News> },
+    Core(Box<SoftCore>),
+}
+
+/// A component and its memory monitor, the firmware's own code in a host thread or on the soft core.
 ///
 /// The same seed and the same calls give the same cycles: see [`MonitorThread`].
 pub struct Machine<M> {
     // Dropped first: the thread's last accesses fail before the component is gone.
-    monitor: MonitorThread,
+    monitor: Mind,
     component: Component<M>,
-    news: Receiver<News>,
     failed: Option<String>,
 }
 
@@ -68,6 +132,43 @@ impl<M: LineMemory> Machine<M> {
     /// # Errors
     /// [`MachineError`].
     pub fn boot(component: Component<M>, options: MonitorOptions) -> Result<Self, MachineError> {
+        match options.place {
+            MonitorPlace::Host => Self::boot_thread(component, options),
+            MonitorPlace::Firmware => Self::boot_core(component, options),
+        }
+    }
+
+    /// Boots an image of the firmware, the built one if there is none given.
+    fn boot_core(component: Component<M>, options: MonitorOptions) -> Result<Self, MachineError> {
+        let addressable = component.hw().config().frames();
+        let frames = options.config.frames.map_or(addressable, u64::from);
+        let frames = match u32::try_from(frames) {
+            Ok(frames) if frames <= FIRMWARE_FRAMES => frames,
+            _ => return Err(MachineError::TooManyFrames(frames)),
+        };
+        let image = Image::read(MONITOR)?;
+        let core = SoftCore::new(Some(&image), options.clock_ratio, frames);
+        let core = Box::new(core.ok_or(ComponentError::NoMemory)?);
+        let mut machine = Self { monitor: Mind::Core(core), component, failed: None };
+        let patience = machine.cycle() + BOOT_PATIENCE.0 * u64::from(frames) + BOOT_PATIENCE.1;
+        // Up is a monitor that has let requests in and waits for work.
+        while machine.cycle() < patience {
+            machine.tick();
+            if machine.core().is_some_and(SoftCore::is_asleep) {
+                let control = machine.host().read(CONTROL.offset).map_err(ComponentError::from)?;
+                if CONTROL_FIELDS::ENABLE.get(control) == 1 {
+                    return Ok(machine);
+                }
+            }
+            if let Some(why) = machine.monitor_failure() {
+                return Err(MachineError::Monitor(why.to_owned()));
+            }
+        }
+        let pc = machine.core().map_or(0, SoftCore::pc);
+        Err(MachineError::Monitor(format!("the firmware is not up in time; it is at {pc:#010x}")))
+    }
+
+    fn boot_thread(component: Component<M>, options: MonitorOptions) -> Result<Self, MachineError> {
         let (tell, news) = bounded(4);
         let software = move |bus: ThreadBus| {
             // The simulation is over, or it asks no more: either way nobody listens.
@@ -75,11 +176,13 @@ impl<M: LineMemory> Machine<M> {
                 let _ = tell.try_send(News::Failed(error.to_string()));
             }
         };
-        let monitor = MonitorThread::spawn(software).map_err(MachineError::Thread)?;
-        let mut machine = Self { monitor, component, news, failed: None };
+        let thread = MonitorThread::spawn(software).map_err(MachineError::Thread)?;
+        let monitor = Mind::Thread { thread, news };
+        let mut machine = Self { monitor, component, failed: None };
         loop {
             machine.tick();
-            match machine.news.try_recv() {
+            let Mind::Thread { news, .. } = &machine.monitor else { return Ok(machine) };
+            match news.try_recv() {
                 Ok(News::Booted) => return Ok(machine),
                 Ok(News::Failed(why)) => return Err(MachineError::Monitor(why)),
                 Err(TryRecvError::Disconnected) => {
@@ -93,7 +196,10 @@ impl<M: LineMemory> Machine<M> {
     /// One clock cycle.
     #[inline]
     pub fn tick(&mut self) {
-        self.monitor.run(&mut self.component);
+        match &mut self.monitor {
+            Mind::Thread { thread, .. } => thread.run(&mut self.component),
+            Mind::Core(core) => core.run(&mut self.component),
+        }
         self.component.tick();
     }
 
@@ -128,14 +234,33 @@ impl<M: LineMemory> Machine<M> {
         HostBus(self)
     }
 
-    /// Why the monitor stopped, if it did.
+    /// The soft core, if the monitor runs on it.
+    pub fn core(&self) -> Option<&SoftCore> {
+        match &self.monitor {
+            Mind::Core(core) => Some(core),
+            Mind::Thread { .. } => None,
+        }
+    }
+
+    /// The soft core, to be debugged.
+    pub fn core_mut(&mut self) -> Option<&mut SoftCore> {
+        match &mut self.monitor {
+            Mind::Core(core) => Some(core),
+            Mind::Thread { .. } => None,
+        }
+    }
+
+    /// Why the monitor stopped for good, if it did. Firmware that fails is restarted by its
+    /// watchdog, and has not stopped.
     pub fn monitor_failure(&mut self) -> Option<&str> {
-        if self.failed.is_none() && self.monitor.is_over() {
-            let why = match self.news.try_recv() {
-                Ok(News::Failed(why)) => why,
-                _ => "its thread died".to_owned(),
-            };
-            self.failed = Some(why);
+        if let (None, Mind::Thread { thread, news }) = (&self.failed, &self.monitor) {
+            if thread.is_over() {
+                let why = match news.try_recv() {
+                    Ok(News::Failed(why)) => why,
+                    _ => "its thread died".to_owned(),
+                };
+                self.failed = Some(why);
+            }
         }
         self.failed.as_deref()
     }
@@ -157,6 +282,7 @@ fn serve(
         buckets: &mut buckets,
         records: &mut records,
         shares: &mut shares,
+        journal: &mut [],
     };
     let wait = bus.waiter();
     let mut monitor = Monitor::boot(bus, wait, tables, &options.config)?;

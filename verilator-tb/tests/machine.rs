@@ -6,12 +6,14 @@ use splitmem_abi::mailbox::{Address, Command, Payload, Permission, ReturnCode};
 use splitmem_abi::regs::{self, field, MAILBOX_WORDS};
 use splitmem_abi::request::{Request, Status, FULL_MASK};
 use verilator_tb::dram::{Fill, IdealMemory, LineStore};
-use verilator_tb::{Component, Hw, Machine, MonitorOptions};
+use verilator_tb::{Component, Hw, Machine, MonitorOptions, MonitorPlace};
 
 type Dut = Machine<IdealMemory>;
 
-fn boot(hw: Hw) -> Dut {
-    let mut options = MonitorOptions::default();
+const PLACES: [MonitorPlace; 2] = [MonitorPlace::Host, MonitorPlace::Firmware];
+
+fn boot(hw: Hw, place: MonitorPlace) -> Dut {
+    let mut options = MonitorOptions { place, ..MonitorOptions::default() };
     options.config.frames = Some(8192);
     let memory = IdealMemory::new(LineStore::new(8192 << 6, Fill::Noise(1)), 10);
     Machine::boot(Component::new(hw, memory).unwrap(), options).unwrap()
@@ -58,8 +60,8 @@ fn answer(dut: &mut Dut, request: Request) -> (Status, [u8; 64]) {
 
 #[test]
 fn the_monitor_allocates_frees_and_refills() {
-    for hw in Hw::ALL {
-        let mut dut = boot(hw);
+    for (hw, place) in Hw::ALL.into_iter().flat_map(|hw| PLACES.map(|place| (hw, place))) {
+        let mut dut = boot(hw, place);
         // More first writes than the free list is deep: the monitor must refill it.
         let pages = 3 * hw.config().free_4k;
         let va = alloc(&mut dut, 7, pages, PageSize::Small);
@@ -89,13 +91,15 @@ fn the_monitor_allocates_frees_and_refills() {
 
 #[test]
 fn the_same_calls_take_the_same_cycles() {
-    let run = || {
-        let mut dut = boot(Hw::Small);
+    let run = |place| {
+        let mut dut = boot(Hw::Small, place);
         let va = alloc(&mut dut, 7, 100, PageSize::Small);
         for page in 0..100 {
             answer(&mut dut, Request::write(1, 7, va + page * 4096, FULL_MASK, [1; 64]));
         }
         dut.cycle()
     };
-    assert_eq!(run(), run());
+    for place in PLACES {
+        assert_eq!(run(place), run(place), "{place}");
+    }
 }

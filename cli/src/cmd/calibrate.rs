@@ -12,7 +12,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 use splitmem_abi::geometry::{PageSize, LINE_BYTES};
 use splitmem_abi::mailbox::{Address, Command, Permission, ReturnCode};
-use verilator_tb::Hw;
+use verilator_tb::{Hw, MonitorPlace};
 
 use super::output::{command_line, OutputArgs};
 use crate::error::CliError;
@@ -177,8 +177,13 @@ impl Device {
         let frames = (2 * args.bytes / PAGE_BYTES as u64 + 4096).min(most);
         let frames_known = u32::try_from(frames).ok();
         let monitor = MonitorConfig { frames: frames_known, ..MonitorConfig::default() };
-        let mut transport =
-            Box::new(simulation(args.config, (args.dram, args.clock), frames, monitor, None)?);
+        let mut transport = Box::new(simulation(
+            args.config,
+            (args.dram, args.clock),
+            frames,
+            (monitor, MonitorPlace::Host),
+            None,
+        )?);
         let pages = (args.bytes / PAGE_BYTES as u64) as u32;
         let (size, permission) = (PageSize::Small, Permission::RW);
         let command = Command::Alloc { pid: PID, pages, size, permission, shareable: false };

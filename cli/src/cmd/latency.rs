@@ -3,9 +3,10 @@
 use std::time::Instant;
 
 use verilator_tb::latency::{
-    measure, Dram, LatencyError, Options, Reach, Report as Measured, COMPONENT_MHZ, IDEAL_LATENCY,
+    measure, measure_monitor, Dram, LatencyError, Options, Reach, Report as Measured,
+    COMPONENT_MHZ, IDEAL_LATENCY,
 };
-use verilator_tb::Hw;
+use verilator_tb::{Hw, MonitorPlace};
 
 use super::output::{command_line, OutputArgs};
 use crate::error::CliError;
@@ -23,7 +24,8 @@ with the ideal memory; --dram changes the memory under the latencies by kind of 
 Examples:
   splitmem latency
   splitmem latency --json --dram ddr4-2400
-  splitmem latency --report latency";
+  splitmem latency --report latency
+  splitmem latency --monitor firmware --json";
 
 /// Measure the simulated component: cycles of hits, misses and faults, rates, and what disturbs them.
 #[derive(clap::Args, Debug)]
@@ -38,6 +40,10 @@ pub struct Args {
     /// Seed of the random addresses.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Measure the memory monitor instead, where it runs: host (a thread beside the simulation) or
+    /// firmware (on the soft core).
+    #[arg(long, value_name = "PLACE")]
+    monitor: Option<MonitorPlace>,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -53,10 +59,13 @@ impl Args {
         let interrupt = Interrupt::install();
         let mut progress = Progress::new("measuring");
         let start = Instant::now();
-        let measured = measure(&options, &mut |_, share| {
-            progress.update((share * 100.0) as u64, 100);
-            !interrupt.is_raised()
-        })?;
+        let measured = match self.monitor {
+            Some(place) => measure_monitor(&options, place)?,
+            None => measure(&options, &mut |_, share| {
+                progress.update((share * 100.0) as u64, 100);
+                !interrupt.is_raised()
+            })?,
+        };
         drop(progress);
         let mut facts = facts(&options, &measured, start.elapsed().as_secs_f64());
         if let Some(folder) = &self.output.report {

@@ -4,12 +4,16 @@
 pub mod abi;
 pub mod bench;
 pub mod bench_kernel;
+pub mod board;
 pub mod calibrate;
+pub mod component;
 pub mod dram;
+pub mod flash;
 pub mod fmax;
 pub mod hdl;
 pub mod latency;
 pub mod lockstep;
+pub mod log;
 pub mod output;
 pub mod replay;
 pub mod run;

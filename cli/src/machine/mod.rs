@@ -21,7 +21,7 @@ use pcomponent_driver::{MemoryError as DriverError, RemoteMemory};
 use splitmem_abi::config::HwConfig;
 use splitmem_abi::geometry::PageSize;
 use verilator_tb::dram::{Fill, IdealMemory, LineMemory, LineStore, Preset, TimedDram};
-use verilator_tb::{Component, Hw, Machine, MonitorOptions};
+use verilator_tb::{Component, Hw, Machine, MonitorOptions, MonitorPlace};
 
 use crate::error::CliError;
 use crate::facts::Facts;
@@ -74,7 +74,7 @@ pub fn simulation(
     hw: Hw,
     (dram, clock): (Dram, u32),
     frames: u64,
-    monitor: MonitorConfig,
+    (monitor, place): (MonitorConfig, MonitorPlace),
     trace: Option<&Path>,
 ) -> Result<RtlTransport<Box<dyn LineMemory + Send>>, MachineError> {
     // What a DRAM holds at power-up is anything: nothing may depend on it.
@@ -89,7 +89,7 @@ pub fn simulation(
         None => Component::new(hw, dram),
     };
     let component = component.map_err(verilator_tb::MachineError::from)?;
-    let options = MonitorOptions { config: monitor, ..MonitorOptions::default() };
+    let options = MonitorOptions { config: monitor, place, ..MonitorOptions::default() };
     let machine = Machine::boot(component, options)?;
     Ok(RtlTransport::new(machine, f64::from(clock)))
 }
@@ -128,6 +128,11 @@ pub struct MachineArgs {
     /// DRAM that the component has [default: 256MiB, or as much as the hardware can address]
     #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
     pub memory: Option<u64>,
+
+    /// Where the memory monitor runs: host (a thread beside the simulation) or firmware (on the soft
+    /// core, at half of the component's clock)
+    #[arg(long, value_name = "PLACE", default_value_t)]
+    pub monitor: MonitorPlace,
 
     /// Record the component's signals in this FST file (slow: for short runs)
     #[arg(long, value_name = "FILE.fst")]
@@ -227,6 +232,12 @@ impl MachineArgs {
                            use --backend rtl";
             return Err(CliError::Usage(message.to_owned()));
         }
+        if self.backend == Backend::Model && self.monitor == MonitorPlace::Firmware {
+            let message =
+                "--monitor firmware runs on the simulated soft core, which the golden model \
+                           has not; use --backend rtl";
+            return Err(CliError::Usage(message.to_owned()));
+        }
         let hardware = self.hw.config().map_err(MachineError::from)?;
         self.memory(&hardware)?;
         Ok(())
@@ -278,6 +289,7 @@ impl MachineArgs {
             Hardware::Small => Hw::Small,
             file @ Hardware::File(_) => return Err(MachineError::NotBuilt(file.clone())),
         };
+        let monitor = (monitor, self.monitor);
         simulation(hw, (self.dram, self.clock), frames, monitor, self.trace.as_deref())
     }
 
@@ -289,6 +301,7 @@ impl MachineArgs {
         if self.backend == Backend::Rtl {
             facts.add("dram", "DRAM", word(&self.dram), "");
             facts.add("clock_mhz", "Clock of the component", u64::from(self.clock), "MHz");
+            facts.add("monitor", "Memory monitor runs in", self.monitor.to_string(), "");
         }
         if let Ok(bytes) = self.hw.config().map_err(Into::into).and_then(|hw| self.memory(&hw)) {
             facts.add("memory_bytes", "Memory of the component", bytes, "bytes");

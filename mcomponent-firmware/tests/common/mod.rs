@@ -3,9 +3,11 @@
 #![allow(dead_code)] // Each test crate uses its part.
 
 use mcomponent_firmware::{
-    Error, Monitor, MonitorConfig, MonitorTables, Record, SharedFrame, Spin,
+    Activity, Error, Monitor, MonitorConfig, MonitorTables, Record, SharedFrame, Spin,
 };
 use proptest::test_runner::{Config, RngSeed};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
 use splitmem_abi::bus::{BusError, RegisterBus};
 use splitmem_abi::config::HwConfig;
 use splitmem_abi::geometry::{PageSize, LINE_BYTES};
@@ -17,8 +19,9 @@ use splitmem_abi::regs::field::{MB_COMMAND, MB_STATUS};
 use splitmem_abi::regs::{self, MAILBOX_WORDS};
 use splitmem_abi::request::{Request, Status, FULL_MASK};
 use splitmem_model::Model;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
+use std::ptr::NonNull;
 use std::rc::Rc;
 
 /// Runs the same cases every time, unless `PROPTEST_RNG_SEED` says otherwise.
@@ -48,16 +51,34 @@ pub struct Bus {
     pub model: Rc<RefCell<Model>>,
     /// Register accesses.
     pub accesses: u64,
+    /// The access after which the monitor is gone. Counts down.
+    pub fuse: Rc<Cell<Option<u32>>>,
+}
+
+impl Bus {
+    pub fn new(model: &Rc<RefCell<Model>>) -> Self {
+        Self { model: model.clone(), accesses: 0, fuse: Rc::default() }
+    }
+
+    fn burn(&mut self) -> Result<(), BusError> {
+        self.accesses += 1;
+        match self.fuse.get() {
+            Some(0) => return Err(BusError::Gone),
+            Some(left) => self.fuse.set(Some(left - 1)),
+            None => {}
+        }
+        Ok(())
+    }
 }
 
 impl RegisterBus for Bus {
     fn read(&mut self, offset: u16) -> Result<u32, BusError> {
-        self.accesses += 1;
+        self.burn()?;
         self.model.borrow_mut().monitor().read(offset)
     }
 
     fn write(&mut self, offset: u16, value: u32) -> Result<(), BusError> {
-        self.accesses += 1;
+        self.burn()?;
         self.model.borrow_mut().monitor().write(offset, value)
     }
 }
@@ -83,16 +104,74 @@ pub fn boot(
     config: &MonitorConfig,
     capacity: Capacity,
 ) -> Result<HostedMonitor, Error> {
-    let mut bus = Bus { model: model.clone(), accesses: 0 };
+    let mut bus = Bus::new(model);
+    let tables = tables(&mut bus, config, capacity, &mut [])?;
+    Monitor::boot(bus, Spin, tables, config)
+}
+
+/// Tables that live as long as the test program, around a journal.
+fn tables(
+    bus: &mut Bus,
+    config: &MonitorConfig,
+    capacity: Capacity,
+    journal: &'static mut [u32],
+) -> Result<MonitorTables<'static>, Error> {
     let layout = config.layout(bus.read(regs::HW_MEMORY.offset)?)?;
     // Filled with what a table must not rely on.
-    let tables = MonitorTables {
+    Ok(MonitorTables {
         frames: vec![0xdead_beef; layout.frame_words()].leak(),
         buckets: vec![0xdead_beef; layout.bucket_words()].leak(),
         records: vec![Record::EMPTY; capacity.records].leak(),
         shares: vec![SharedFrame::EMPTY; capacity.shares].leak(),
-    };
-    Monitor::boot(bus, Spin, tables, config)
+        journal,
+    })
+}
+
+/// A monitor that dies at any register access, and what outlives it.
+pub struct Mortal {
+    rng: SmallRng,
+    /// One of so many commands lets it die.
+    one_in: u32,
+    fuse: Rc<Cell<Option<u32>>>,
+    journal: NonNull<[u32]>,
+    config: MonitorConfig,
+    capacity: Capacity,
+    /// Deaths so far.
+    pub deaths: u32,
+}
+
+impl Mortal {
+    fn light_fuse(&mut self) {
+        if self.rng.random_ratio(1, self.one_in) {
+            // Mostly within a short command, sometimes far into a long one.
+            let most = if self.rng.random_ratio(1, 4) { 3000 } else { 80 };
+            self.fuse.set(Some(self.rng.random_range(0..most)));
+        }
+    }
+
+    /// A monitor that takes over, however often it dies while it tries.
+    fn rebirth(&mut self, model: &Rc<RefCell<Model>>) -> HostedMonitor {
+        for tries in 0.. {
+            self.deaths += 1;
+            self.fuse.set(None);
+            // Long ones would never come to their end.
+            if tries < 3 {
+                self.light_fuse();
+            }
+            let mut bus = Bus { fuse: self.fuse.clone(), ..Bus::new(model) };
+            // SAFETY: the memory was leaked and is never freed; whoever had it before is a monitor
+            // that has returned an error or was dropped, and is not used again.
+            let journal = unsafe { self.journal.as_mut() };
+            let born = tables(&mut bus, &self.config, self.capacity, journal)
+                .and_then(|tables| Monitor::recover(bus, Spin, tables, &self.config));
+            match born {
+                Ok(monitor) => return monitor,
+                Err(Error::Bus(BusError::Gone)) => {}
+                Err(error) => panic!("recovery {}: {error}", self.deaths),
+            }
+        }
+        unreachable!("there is always another try");
+    }
 }
 
 /// A component, its monitor, and what a host expects of them.
@@ -105,6 +184,8 @@ pub struct World {
     values: HashMap<u64, u64>,
     cells: u64,
     writes: u64,
+    /// Where the monitor may die.
+    pub mortal: Option<Mortal>,
 }
 
 /// An allocated page.
@@ -132,7 +213,44 @@ impl World {
         }
         let monitor = boot(&model, config, capacity).expect("boot");
         let (pages, values) = (BTreeMap::new(), HashMap::new());
-        Self { model, monitor, pages, values, cells: 0, writes: 0 }
+        Self { model, monitor, pages, values, cells: 0, writes: 0, mortal: None }
+    }
+
+    /// One whose monitor dies now and then, at a random register access, and is started again.
+    pub fn mortal(config: &MonitorConfig, capacity: Capacity, one_in: u32, seed: u64) -> Self {
+        let mut world = Self::new(HARDWARE, config, capacity);
+        let model = Rc::new(RefCell::new(Model::new(HARDWARE)));
+        let memory = vec![0; MonitorTables::journal_words(capacity.records)].leak();
+        let mut mortal = Mortal {
+            rng: SmallRng::seed_from_u64(seed),
+            one_in,
+            fuse: Rc::default(),
+            journal: NonNull::from(memory),
+            config: *config,
+            capacity,
+            deaths: 0,
+        };
+        let mut bus = Bus { fuse: mortal.fuse.clone(), ..Bus::new(&model) };
+        // SAFETY: as in `rebirth`; nobody had it before.
+        let journal = unsafe { mortal.journal.as_mut() };
+        let tables = tables(&mut bus, config, capacity, journal).expect("tables");
+        world.monitor = Monitor::boot(bus, Spin, tables, config).expect("boot");
+        world.model = model;
+        world.mortal = Some(mortal);
+        world
+    }
+
+    /// What the monitor does when it is interrupted; if it dies, the next one.
+    fn poll(&mut self) -> Activity {
+        loop {
+            match (self.monitor.poll(), &mut self.mortal) {
+                (Ok(activity), _) => return activity,
+                (Err(Error::Bus(BusError::Gone)), Some(mortal)) => {
+                    self.monitor = mortal.rebirth(&self.model);
+                }
+                (Err(error), _) => panic!("poll: {error}"),
+            }
+        }
     }
 
     pub fn host<T>(&mut self, access: impl FnOnce(&mut dyn RegisterBus) -> T) -> T {
@@ -151,7 +269,10 @@ impl World {
             host.write(regs::MB_DOORBELL.offset, 1).unwrap();
         });
         assert!(self.model.borrow().irq_monitor(), "the doorbell interrupts");
-        let activity = self.monitor.poll().expect("poll");
+        if let Some(mortal) = &mut self.mortal {
+            mortal.light_fuse();
+        }
+        let activity = self.poll();
         let (code, reply) = self.host(|host| {
             assert_eq!(host.read(regs::MB_DOORBELL.offset), Ok(0));
             let status = host.read(regs::MB_STATUS.offset).unwrap();
@@ -162,7 +283,8 @@ impl World {
             }
             (code, reply)
         });
-        assert_eq!(activity.answered, Some(code));
+        // A reply may be all that a monitor leaves: its successor rings the bell.
+        assert!(activity.answered == Some(code) || self.mortal.is_some());
         self.serve_interrupts();
         (code, reply)
     }
@@ -177,7 +299,7 @@ impl World {
     /// What the monitor's main loop does.
     pub fn serve_interrupts(&mut self) {
         for _ in 0..100 {
-            let activity = self.monitor.poll().expect("poll");
+            let activity = self.poll();
             assert_eq!(activity.may_sleep, !self.model.borrow().irq_monitor());
             if activity.may_sleep {
                 return;
@@ -394,6 +516,9 @@ impl World {
                 let frames = if expected.shareable { &mut shared } else { &mut granted };
                 *frames += size.frames();
             }
+        }
+        if let Some(mortal) = &self.mortal {
+            mortal.fuse.set(None);
         }
         let accounts = self.monitor.accounts().expect("accounts");
         assert_eq!((accounts.granted, accounts.shared), (granted, shared), "{accounts:?}");

@@ -7,7 +7,9 @@
 //! | [`job`] | a submission as line requests, and its completion as their answers |
 //! | [`tags`] | many jobs in flight at a port that answers out of order |
 //! | [`mailbox`] | the host's registers: commands to the monitor, counters |
+//! | [`client`] | a mailbox client of its own, with timeouts and retries |
 
+pub mod client;
 pub mod job;
 pub mod mailbox;
 pub mod model;

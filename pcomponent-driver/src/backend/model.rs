@@ -126,7 +126,7 @@ impl ModelTransport {
         };
         let component = Component::try_new(MutBorrow::new(tables), |tables| {
             let Tables { frames, buckets, records, shares } = tables.borrow_mut();
-            let tables = MonitorTables { frames, buckets, records, shares };
+            let tables = MonitorTables { frames, buckets, records, shares, journal: &mut [] };
             Monitor::boot(bus, Spin, tables, &config.monitor)
         })?;
         Ok(Self { component, done: VecDeque::new() })

@@ -7,12 +7,14 @@
 //! | `scale` | misses with 65,536 processes and with four million entries |
 //! | `mix` | latencies by kind of request under a moderate random load, shootdowns |
 //! | `speed` | how fast the simulation is |
+//! | `monitor` | the monitor's commands, storms of first writes ([`measure_monitor`]) |
 //!
 //! Cycles are counted between clock edges: a request accepted in cycle c whose DRAM command stands
 //! on the pins in cycle c + 4 took 4 cycles.
 
 mod load;
 mod mix;
+mod monitor;
 mod path;
 mod rig;
 mod scale;
@@ -24,6 +26,8 @@ use crate::dram::{
 };
 use crate::hw::Hw;
 use splitmem_abi::bus::BusError;
+
+pub use monitor::measure_monitor;
 
 /// Cycles of the ideal memory from command to reply.
 pub const IDEAL_LATENCY: u32 = 20;
@@ -183,6 +187,9 @@ pub enum LatencyError {
     /// The component does not work.
     #[error(transparent)]
     Component(#[from] ComponentError),
+    /// The monitor does not.
+    #[error(transparent)]
+    Machine(#[from] crate::machine::MachineError),
     /// The memory cannot be built.
     #[error(transparent)]
     Dram(#[from] ConfigError),

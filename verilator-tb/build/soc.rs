@@ -1,0 +1,83 @@
+//! The soft core: its Verilog and the black box, Verilated to a model of its own.
+
+use crate::cache::{Cache, Key};
+use crate::tools::{self, Tools};
+use splitmem_abi::soc::SocConfig;
+use splitmem_hdl::soc::sources::{packages, DEFINES};
+use splitmem_hdl::soc::{emit, SOURCES};
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const VERILATE: &[&str] = &[
+    "--cc",
+    "-O3",
+    "--x-assign",
+    "fast",
+    "--x-initial",
+    "fast",
+    "--no-assert",
+    "--no-timing",
+    // Third-party sources: their style is not ours to be told.
+    "-Wno-fatal",
+    "-Wno-lint",
+    "-Wno-style",
+    "-Wno-UNOPTFLAT",
+    "--top-module",
+    "top",
+    "--prefix",
+    "Vsoc",
+];
+
+/// The folder with the model's library, shim included.
+pub fn build(tools: &Tools, cache: &Cache, base: &Key) -> Result<PathBuf, Box<dyn Error>> {
+    let found = packages(&tools.site_packages).ok_or_else(|| {
+        format!(
+            "the soft core is not installed in {}.\n       Run scripts/setup.sh sim soc (or make setup).",
+            tools.site_packages.display()
+        )
+    })?;
+    let verilog = emit(&SocConfig::DEFAULT);
+    let shim = ["cpp/soc.h", "cpp/soc.cpp"];
+    let mut key = base.clone();
+    key.add(&VERILATE.join(" ")).add(&verilog);
+    for (_, text) in SOURCES {
+        key.add(text);
+    }
+    for file in shim {
+        key.add(&std::fs::read_to_string(file)?);
+    }
+    // A pinned package of another version has other files.
+    for file in &found.files {
+        key.add(&std::fs::read_to_string(file)?);
+    }
+    cache.get("soc", &key, |folder| {
+        let mut files = found.files.clone();
+        for (name, text) in SOURCES.into_iter().chain([("top.v", verilog.as_str())]) {
+            let path = folder.join(name);
+            std::fs::write(&path, text)?;
+            files.push(path);
+        }
+        let mut command = Command::new(tools.verilator.join("bin/verilator"));
+        command.env("VERILATOR_ROOT", &tools.verilator).args(VERILATE).arg("--Mdir").arg(folder);
+        command.args(DEFINES.map(|name| format!("-D{name}")));
+        command.args(found.includes.iter().map(|folder| format!("-I{}", folder.display())));
+        tools::run(command.args(&files))?;
+        let mut cpp = tools.cpp(3);
+        // Ibex's packages have large constants that the C++ keeps in files of their own.
+        cpp.include(folder).include("cpp").file("cpp/soc.cpp");
+        cpp.files(crate::with_extension(folder, "cpp")?);
+        cpp.define("SOC_RAM", Some(ram_name(folder)?.as_str()));
+        crate::compile(cpp, "soc", folder)
+    })
+}
+
+/// The memory's name in Verilator's header: it carries the names of all blocks around it.
+fn ram_name(folder: &Path) -> Result<String, Box<dyn Error>> {
+    let header = std::fs::read_to_string(folder.join("Vsoc___024root.h"))?;
+    header
+        .split(|c: char| !(c.is_alphanumeric() || c == '_'))
+        .find(|word| word.ends_with("u_ram__DOT__mem"))
+        .map(str::to_owned)
+        .ok_or_else(|| "the soft core's memory is not in the Verilated model".into())
+}
