@@ -62,14 +62,14 @@ prove: ## prove the emitted Verilog's promises by k-induction
 	@$(SETUP) sim prove
 	@$(SPLITMEM_TOOLS)/venv/bin/python hdl/formal/prove.py
 
-# Minutes of unmodified programs under stress in managed memory, for each of two limits: 24 CPU-minutes.
+# Minutes of unmodified programs under stress in managed memory, each of two ways: 24 CPU-minutes.
 STRESS_MINUTES := 6
 
 soak: setup ## ten million random requests, hardware against golden model; then programs under stress
 	$(SPLITMEM) soak
 	$(CARGO) build -q $(LOCKED) $(PROFILE) -p splitmem -p splitmem-preload
-	for local in 512KiB 2MiB; do \
-	    target/release/splitmem run --local $$local -- \
+	for how in '--local 512KiB' '--local 2MiB --profile network'; do \
+	    target/release/splitmem run $$how -- \
 	        target/release/splitmem-stress $$((60 * $(STRESS_MINUTES))) 4 $$(date +%s) || exit 1; \
 	done
 

@@ -3,6 +3,7 @@
 
 pub mod hardware;
 pub mod memory;
+pub mod rtl;
 pub mod session;
 
 use std::path::{Path, PathBuf};
@@ -11,7 +12,6 @@ use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
 use mcomponent_firmware::MonitorConfig;
 use pcomponent_driver::backend::model::{ModelConfig, ModelError, ModelTransport};
-use pcomponent_driver::backend::rtl::RtlTransport;
 use pcomponent_driver::config::{
     Associativity, CacheConfig, ConfigError, DirtyTracking, Eviction, ExCacheConfig, Prefetch,
     Replacement, VCacheConfig,
@@ -30,6 +30,7 @@ use crate::observe::Observed;
 use crate::size::{parse_bytes, Size};
 use hardware::{Hardware, HardwareError};
 use memory::ComponentMemory;
+use rtl::RtlTransport;
 use session::Session;
 
 /// DRAM of a component, where nothing else is said, in bytes.

@@ -55,11 +55,13 @@ const POSTED: usize = 256;
 
 /// Returns at a time, or once `over` says so. A short wait spins on the clock, because a sleeping
 /// thread would come back tens of microseconds late.
-pub(crate) fn wait_until(at: Instant, mut over: impl FnMut() -> bool) {
+/// Gives the time that it was.
+pub(crate) fn wait_until(at: Instant, mut over: impl FnMut() -> bool) -> Instant {
     loop {
-        let left = at.saturating_duration_since(Instant::now());
+        let now = Instant::now();
+        let left = at.saturating_duration_since(now);
         if left.is_zero() || over() {
-            return;
+            return now;
         }
         if left > 2 * SLEEP_LATE {
             std::thread::sleep((left - SLEEP_LATE).min(SLEEP_LATE));
@@ -117,8 +119,8 @@ pub struct Expected {
 impl Expected {
     /// Returns when the pages may be read. To be called without any lock that others need.
     pub fn wait(self) {
-        wait_until(self.at, || false);
-        let late = Instant::now().saturating_duration_since(self.at).as_nanos() as u64 * 1000;
+        let now = wait_until(self.at, || false);
+        let late = now.saturating_duration_since(self.at).as_nanos() as u64 * 1000;
         self.meter.count(self.came, self.due, self.due + late);
     }
 }

@@ -6,17 +6,16 @@
 
 use std::collections::VecDeque;
 
+use pcomponent_driver::backend::mailbox;
+use pcomponent_driver::backend::tags::InFlight;
+use pcomponent_driver::transport::{
+    Completion, MailboxReply, Submission, Transport, TransportError, TransportInfo,
+};
 use splitmem_abi::config::PORTS;
 use splitmem_abi::mailbox::Command;
 use splitmem_abi::regs::Counter;
 use verilator_tb::dram::LineMemory;
 use verilator_tb::Machine;
-
-use super::mailbox;
-use super::tags::InFlight;
-use crate::transport::{
-    Completion, MailboxReply, Submission, Transport, TransportError, TransportInfo,
-};
 
 /// Submissions in flight before no more are taken.
 const DEPTH: usize = 256;
@@ -33,7 +32,7 @@ const MAILBOX_PERIOD: u64 = 32;
 /// A simulated component in this process. See the module's documentation.
 ///
 /// ```
-/// use pcomponent_driver::backend::rtl::RtlTransport;
+/// use splitmem_cli::machine::rtl::RtlTransport;
 /// use pcomponent_driver::{config::CacheConfig, RemoteMemory};
 /// use verilator_tb::dram::{Fill, IdealMemory, LineStore};
 /// use verilator_tb::{Component, Hw, Machine, MonitorOptions};
