@@ -14,12 +14,15 @@
 //! | [`bus`] | how software reaches the registers |
 //! | [`regs`] | the register map, with access rights per side |
 //! | [`event`] | entries of the event log |
+//! | [`serial`] | frames of the serial link to a board |
+//! | [`board`] | registers of a board around the component |
 //! | [`mailbox`] | commands and replies of the memory monitor |
 //! | [`config`] | the parameters of the emitted hardware |
 //! | `emit` | the register map as a page of documentation and as a CMSIS-SVD file |
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 #![forbid(unsafe_code)]
 
+pub mod board;
 pub mod bus;
 pub mod config;
 pub mod dram;
@@ -32,4 +35,5 @@ pub mod mailbox;
 pub mod pte;
 pub mod regs;
 pub mod request;
+pub mod serial;
 pub mod soc;

@@ -74,6 +74,12 @@ pub enum CliError {
     /// Place and route.
     #[error(transparent)]
     Fmax(#[from] crate::cmd::fmax::FmaxError),
+    /// A simulated board.
+    #[error(transparent)]
+    Serve(#[from] crate::cmd::serve::ServeError),
+    /// Loading a bitstream.
+    #[error(transparent)]
+    Flash(#[from] crate::cmd::load::FlashError),
     /// A timing profile.
     #[error(transparent)]
     Profile(#[from] pcomponent_driver::profile::ProfileError),

@@ -155,14 +155,14 @@ impl Args {
 }
 
 /// A program in the Python environment that `scripts/setup.sh` makes.
-fn tool(name: &'static str) -> Result<PathBuf, FmaxError> {
+pub(super) fn tool(name: &'static str) -> Result<PathBuf, FmaxError> {
     let tools = std::env::var_os("SPLITMEM_TOOLS").unwrap_or_else(|| ".tools".into());
     let path = Path::new(&tools).join("venv/bin").join(name);
     // The program runs in another folder.
     path.canonicalize().map_err(|_| FmaxError::NoTool(path))
 }
 
-fn run<I, S>(
+pub(super) fn run<I, S>(
     tool: &Path,
     arguments: I,
     folder: &Path,

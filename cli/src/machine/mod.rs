@@ -12,6 +12,7 @@ use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
 use mcomponent_firmware::MonitorConfig;
 use pcomponent_driver::backend::model::{ModelConfig, ModelError, ModelTransport};
+use pcomponent_driver::backend::serial::SerialTransport;
 use pcomponent_driver::config::{
     Associativity, CacheConfig, ConfigError, DirtyTracking, Eviction, ExCacheConfig, Prefetch,
     Replacement, VCacheConfig,
@@ -47,6 +48,8 @@ pub enum Backend {
     Rtl,
     /// The golden model: the same answers, many times faster, no cycles
     Model,
+    /// A board at a serial port, or a simulated one (splitmem serve); see --port
+    Serial,
 }
 
 /// DRAM behind the component.
@@ -113,6 +116,10 @@ pub struct MachineArgs {
     /// What answers the requests
     #[arg(long, value_enum, default_value_t = Backend::Rtl)]
     pub backend: Backend,
+
+    /// The board's serial port, for --backend serial: its own hardware and memory are used
+    #[arg(long, value_name = "PATH", required_if_eq("backend", "serial"))]
+    pub port: Option<String>,
 
     /// Hardware configuration: large, small, or a TOML file
     #[arg(long, value_name = "NAME|FILE.toml", default_value = "large")]
@@ -216,6 +223,9 @@ pub enum MachineError {
     /// The golden model does not start.
     #[error("the golden model does not start: {0}")]
     Model(#[from] ModelError),
+    /// The board at the serial port.
+    #[error("the board cannot be used: {0}")]
+    Board(pcomponent_driver::transport::TransportError),
     /// The driver found no way to the component.
     #[error("the memory component cannot be reached: {0}")]
     Driver(#[from] DriverError),
@@ -228,9 +238,9 @@ impl MachineArgs {
     /// [`CliError::Usage`] for options that do not go together, [`CliError::Machine`] for a hardware
     /// configuration that cannot be read or built.
     pub fn check(&self) -> Result<(), CliError> {
-        if self.backend == Backend::Model && self.trace.is_some() {
-            let message = "--trace records hardware signals, which the golden model has none of; \
-                           use --backend rtl";
+        if self.backend != Backend::Rtl && self.trace.is_some() {
+            let message = "--trace records hardware signals, which only the simulated component \
+                           shows; use --backend rtl";
             return Err(CliError::Usage(message.to_owned()));
         }
         if self.backend == Backend::Model && self.monitor == MonitorPlace::Firmware {
@@ -276,6 +286,12 @@ impl MachineArgs {
         match self.backend {
             Backend::Model => Ok(Box::new(ModelTransport::new(config)?)),
             Backend::Rtl => Ok(Box::new(self.simulation(frames, config.monitor)?)),
+            Backend::Serial => {
+                let port = self.port.as_deref().unwrap_or_default();
+                let board = SerialTransport::open(port, MonitorConfig::default())
+                    .map_err(MachineError::Board)?;
+                Ok(Box::new(board))
+            }
         }
     }
 
@@ -298,6 +314,11 @@ impl MachineArgs {
     pub fn facts(&self) -> Facts {
         let mut facts = Facts::new();
         facts.add("backend", "Backend", word(&self.backend), "");
+        if self.backend == Backend::Serial {
+            // Everything else is the board's own.
+            facts.add("port", "Serial port", self.port.clone().unwrap_or_default(), "");
+            return facts;
+        }
         facts.add("hw", "Hardware configuration", self.hw.to_string(), "");
         if self.backend == Backend::Rtl {
             facts.add("dram", "DRAM", word(&self.dram), "");

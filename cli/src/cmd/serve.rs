@@ -1,0 +1,113 @@
+//! `splitmem serve`: a simulated board behind a terminal path, for programs that want a serial port.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::time::Duration;
+
+use board_sim::{Board, BoardError, Defect};
+use clap::ValueEnum;
+use serialport::{SerialPort as _, TTYPort};
+
+use crate::error::CliError;
+use crate::interrupt::Interrupt;
+
+const EXAMPLES: &str = "\
+The board is simulated down to its pins: serial line and SDRAM chip. It is 20 and more times slower
+than a real one. It prints the path of its terminal, and works until Ctrl-C.
+
+Examples:
+  splitmem serve --board ulx3s --pty
+  splitmem sim wordcount notes.txt --backend serial --port /dev/pts/7";
+
+/// Cycles between looks at the terminal.
+const SLICE: u32 = 256;
+/// Slices without a byte after which the simulation pauses between slices.
+const QUIET: u32 = 2000;
+
+/// A board that can be simulated.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum SimulatedBoard {
+    /// Radiona ULX3S with an ECP5-85F
+    Ulx3s,
+}
+
+/// Simulate a board and serve it as a serial port.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Which board
+    #[arg(long, value_enum)]
+    board: SimulatedBoard,
+    /// Serve it at a pseudo-terminal, whose path is printed
+    #[arg(long, required = true)]
+    pty: bool,
+    /// Give the SDRAM a data wire that is stuck at 0, to see what its test says
+    #[arg(long, value_name = "WIRE", value_parser = clap::value_parser!(u8).range(0..16))]
+    broken_wire: Option<u8>,
+}
+
+/// Why a board cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The board.
+    #[error(transparent)]
+    Board(#[from] BoardError),
+    /// The terminal.
+    #[error("cannot serve the board at a pseudo-terminal: {0}")]
+    Terminal(std::io::Error),
+}
+
+impl Args {
+    /// Serves until Ctrl-C.
+    ///
+    /// # Errors
+    /// [`CliError::Serve`], [`CliError::Output`], [`CliError::Interrupted`].
+    pub fn run(self) -> Result<(), CliError> {
+        let SimulatedBoard::Ulx3s = self.board;
+        let interrupt = Interrupt::install();
+        let terminal = |e: serialport::Error| ServeError::Terminal(e.into());
+        // Both ends are kept: a client that leaves does not end the terminal.
+        let (mut ours, mut theirs) = TTYPort::pair().map_err(terminal)?;
+        theirs.set_exclusive(false).map_err(terminal)?;
+        ours.set_timeout(Duration::ZERO).map_err(terminal)?;
+        let path = theirs.name().unwrap_or_default();
+        let defect = self.broken_wire.map(|bit| Defect::DataStuck { bit, high: false });
+        let mut board = Board::power_up(defect).map_err(ServeError::from)?;
+        println!("{path}");
+        std::io::stdout().flush().map_err(CliError::Output)?;
+        let mut buffer = [0; 4096];
+        let mut quiet = 0;
+        loop {
+            interrupt.check()?;
+            match ours.read(&mut buffer) {
+                Ok(count) => {
+                    board.send(&buffer[..count]);
+                    quiet = 0;
+                }
+                Err(e)
+                    if matches!(
+                        e.kind(),
+                        ErrorKind::TimedOut | ErrorKind::WouldBlock | ErrorKind::Interrupted
+                    ) => {}
+                Err(e) => return Err(ServeError::Terminal(e).into()),
+            }
+            (0..SLICE).for_each(|_| board.tick());
+            board.check().map_err(ServeError::from)?;
+            let heard = board.heard();
+            if !heard.is_empty() {
+                quiet = 0;
+                ours.set_timeout(Duration::from_secs(1)).map_err(terminal)?;
+                // With nobody there the terminal's buffer fills up: such bytes are lost, as on a cable.
+                match ours.write_all(&heard) {
+                    Ok(()) => {}
+                    Err(e) if matches!(e.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock) => {}
+                    Err(e) => return Err(ServeError::Terminal(e).into()),
+                }
+                ours.set_timeout(Duration::ZERO).map_err(terminal)?;
+            }
+            quiet += u32::from(board.queued() == 0);
+            if quiet > QUIET {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        }
+    }
+}

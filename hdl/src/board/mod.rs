@@ -1,0 +1,4 @@
+//! Boards: the component with its memory and its link, between real pins.
+
+pub mod core;
+pub mod ulx3s;

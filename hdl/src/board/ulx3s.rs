@@ -1,0 +1,70 @@
+//! Radiona ULX3S with an ECP5-85F: what is in its bitstream.
+
+use super::core::BoardCore;
+use crate::serial::link::LinkConfig;
+use rust_hdl::prelude::generate_verilog;
+use splitmem_abi::board::BoardId;
+use splitmem_abi::config::HwConfig;
+
+/// The component on this board: the small one, with the memory's 64-bit beats.
+pub const CONFIG: HwConfig = HwConfig {
+    tlb_sets: 64,
+    tlb_ways: 1,
+    walk_entries: 2,
+    port_slots: 4,
+    free_4k: 64,
+    free_2m: 2,
+    zero_queue: 4,
+    event_log: 4,
+    pa_bits: 25,
+    dram_data_bits: 64,
+    check_permissions: true,
+    statistics: false,
+};
+
+/// Speed of the serial line: the FT231X's fastest.
+pub const BAUD: u32 = 3_000_000;
+/// The board's oscillator.
+pub const OSCILLATOR_KHZ: u32 = 25_000;
+/// Divider before the PLL, its multiplier, and its output's divider.
+pub const PLL: [u32; 3] = [5, 8, 15];
+/// The core's clock.
+pub const CLOCK_KHZ: u32 = OSCILLATOR_KHZ / PLL[0] * PLL[1];
+
+const SHELL: &str = include_str!("../../boards/ulx3s.v");
+
+/// The core, module `top`, as it is simulated. `build` tells this build from others.
+pub fn core(build: u32) -> String {
+    let link =
+        LinkConfig { clock_khz: CLOCK_KHZ, baud: BAUD, board: BoardId::Ulx3s85 as u8, build };
+    let mut core = BoardCore::new(&CONFIG, &link);
+    core.connect_pins();
+    generate_verilog(&core)
+}
+
+/// Pads and clocks, module `ulx3s`, around the core.
+pub fn shell() -> String {
+    let [input, feedback, output] = PLL.map(|n| n.to_string());
+    SHELL
+        .replace("@PLL_IN@", &input)
+        .replace("@PLL_FB@", &feedback)
+        .replace("@PLL_OUT@", &output)
+        .replace("@MHZ@", &(CLOCK_KHZ / 1000).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pll_is_within_its_limits_and_the_clock_within_the_links_and_the_chips() {
+        let [input, _, output] = PLL;
+        assert!((3_125..=50_000).contains(&(OSCILLATOR_KHZ / input)));
+        assert!((400_000..=800_000).contains(&(CLOCK_KHZ * output)));
+        assert!(CLOCK_KHZ * 1000 >= 10 * BAUD);
+        assert!(CLOCK_KHZ <= crate::sdram::timing::MAX_KHZ);
+        assert_eq!(CONFIG.check(), Ok(()));
+        assert_eq!(CONFIG.dram_data_bits, 64);
+        assert!(!shell().contains('@'));
+    }
+}
