@@ -3,6 +3,8 @@
 
 #[path = "../verilator-tb/build/cache.rs"]
 mod cache;
+// The component's build uses more of it.
+#[allow(dead_code)]
 #[path = "../verilator-tb/build/tools.rs"]
 mod tools;
 
