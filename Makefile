@@ -67,6 +67,7 @@ STRESS_MINUTES := 6
 
 soak: setup ## ten million random requests, hardware against golden model; then programs under stress
 	$(SPLITMEM) soak
+	$(CARGO) test -q $(LOCKED) $(PROFILE) -p splitmem-cxl-host --test link -- --ignored --nocapture
 	$(CARGO) build -q $(LOCKED) $(PROFILE) -p splitmem -p splitmem-preload
 	for how in '--local 512KiB' '--local 2MiB --profile network'; do \
 	    target/release/splitmem run $$how -- \

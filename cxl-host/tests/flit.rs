@@ -2,15 +2,15 @@
 
 use std::collections::VecDeque;
 
-use cxl_host::flit::{
+use proptest::prelude::*;
+use proptest::sample::select;
+use splitmem_cxl_host::flit::{
     Direction, Flit, Header, Packer, Received, Unpacker, FLIT_BYTES, MOST_WAITING,
 };
-use cxl_host::message::{
+use splitmem_cxl_host::message::{
     DevLoad, Drs, DrsOpcode, Message, Meta, MetaField, MetaValue, Ndr, NdrOpcode, Req, ReqOpcode,
     Rwd, RwdOpcode, SnpType,
 };
-use proptest::prelude::*;
-use proptest::sample::select;
 
 fn meta() -> impl Strategy<Value = Meta> {
     (any::<bool>(), select(MetaValue::ALL)).prop_map(|(some, value)| match some {
@@ -107,6 +107,8 @@ fn bursts(message: impl Strategy<Value = Message>) -> impl Strategy<Value = Vec<
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn what_goes_to_the_device_arrives(bursts in bursts(prop_oneof![req(), rwd()])) {
         round_trip(Direction::ToDevice, false, &bursts);
@@ -182,7 +184,7 @@ fn slots_are_used_well() {
     let reads: Vec<Message> = (0..40).map(|i| Req::read(i, 64).into()).collect();
     assert_eq!(round_trip(Direction::ToDevice, false, &[reads]), 20);
     let lines: Vec<Message> = (0..40).map(|i| Drs::data(i, line).into()).collect();
-    assert_eq!(round_trip(Direction::ToHost, false, &[lines.clone()]), 50);
+    assert_eq!(round_trip(Direction::ToHost, false, std::slice::from_ref(&lines)), 50);
     let several = round_trip(Direction::ToHost, true, &[lines]);
     assert!(several <= 46, "{several} flits");
 }

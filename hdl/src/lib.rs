@@ -19,6 +19,7 @@ pub mod bus;
 pub mod completion;
 pub mod config;
 pub mod counters;
+pub mod cxl;
 pub mod dispatch;
 pub mod dram_port;
 pub mod event_log;

@@ -28,6 +28,7 @@
 //! | `recover` | starting again on a component in use |
 //! | `layout` | the size of the page table and of the monitor's own tables |
 //! | `hal` | registers and waiting |
+//! | [`cxl`] | the CXL mailbox and event logs of the CXL.mem device |
 //!
 //! # Example
 //! On the golden model, with a host that asks for a page and writes to it:
@@ -116,6 +117,7 @@ extern crate std;
 
 mod bitset;
 mod commands;
+pub mod cxl;
 mod engine;
 mod error;
 mod hal;

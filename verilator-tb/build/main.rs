@@ -83,8 +83,10 @@ fn build() -> Result<(), Box<dyn Error>> {
         }
     }
 
+    models.push(block(&tools, &cache, &base, "cxl_mem", &splitmem_hdl::cxl::emit())?);
+
     // The shim is compiled against the models' headers, so that their keys are part of its own.
-    let shim = ["cpp/shim.h", "cpp/shim.cpp"];
+    let shim = ["cpp/shim.h", "cpp/shim.cpp", "cpp/cxl.h", "cpp/cxl.cpp"];
     let mut key = base.clone();
     for file in shim {
         key.add(&std::fs::read_to_string(file)?);
@@ -94,7 +96,7 @@ fn build() -> Result<(), Box<dyn Error>> {
     }
     let shim = cache.get("shim", &key, |folder| {
         let mut cpp = tools.cpp(3);
-        cpp.file("cpp/shim.cpp").include("cpp").includes(&models);
+        cpp.files(["cpp/shim.cpp", "cpp/cxl.cpp"]).include("cpp").includes(&models);
         compile(cpp, "shim", folder)
     })?;
     let soc = soc::build(&tools, &cache, &base)?;
@@ -162,6 +164,32 @@ fn model(
             _ => cpp.files(sources),
         };
         compile(cpp, &name, folder)
+    })
+}
+
+/// Verilates and compiles a block that stands beside the component, of one configuration and without
+/// tracing: module `name`.
+fn block(
+    tools: &Tools,
+    cache: &Cache,
+    base: &Key,
+    name: &str,
+    verilog: &str,
+) -> Result<PathBuf, Box<dyn Error>> {
+    // The last of the options is the component's module.
+    let (_, options) = VERILATE.split_last().ok_or("no options")?;
+    let mut key = base.clone();
+    key.add(&options.join(" ")).add(name).add(verilog);
+    cache.get(name, &key, |folder| {
+        let source = folder.join(format!("{name}.v"));
+        std::fs::write(&source, verilog)?;
+        let mut command = Command::new(tools.verilator.join("bin/verilator"));
+        command.env("VERILATOR_ROOT", &tools.verilator).args(options).arg(name);
+        command.args(["--prefix", &format!("V{name}")]).arg("--Mdir").arg(folder);
+        tools::run(command.arg(&source))?;
+        let mut cpp = tools.cpp(3);
+        cpp.include(folder).files(with_extension(folder, "cpp")?);
+        compile(cpp, name, folder)
     })
 }
 

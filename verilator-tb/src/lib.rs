@@ -6,6 +6,7 @@
 mod beats;
 mod bus;
 mod component;
+pub mod cxl;
 pub mod dram;
 mod hw;
 pub mod latency;

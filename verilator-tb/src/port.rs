@@ -55,6 +55,7 @@ pub struct Port {
     accepted_at: Vec<u64>,
     in_flight: usize,
     answers: VecDeque<Answer>,
+    held: bool,
 }
 
 impl Port {
@@ -65,6 +66,7 @@ impl Port {
             accepted_at: vec![0; 1 << 16],
             in_flight: 0,
             answers: VecDeque::new(),
+            held: false,
         }
     }
 
@@ -76,6 +78,11 @@ impl Port {
     /// The oldest answer that was not received yet.
     pub fn receive(&mut self) -> Option<Answer> {
         self.answers.pop_front()
+    }
+
+    /// Takes no answers while `held`: for a front end at this port, which decides in each cycle.
+    pub fn hold(&mut self, held: bool) {
+        self.held = held;
     }
 
     /// Requests that were sent and not yet accepted.
@@ -112,7 +119,7 @@ impl Port {
             }
         }
         pins.req_valid = self.offered;
-        pins.resp_ready = !dice.roll(dice.response);
+        pins.resp_ready = !self.held && !dice.roll(dice.response);
     }
 
     /// Ends the cycle's handshakes. Gives the request that was accepted, if one was, and whether

@@ -24,7 +24,8 @@ hdl/configs/large.toml is a file to start from.";
 
 #[derive(clap::Subcommand, Debug)]
 enum Action {
-    /// Write the component as Verilog: DIR/top.v, module `top`.
+    /// Write the component as Verilog (DIR/top.v, module `top`), and the CXL.mem device that stands
+    /// at one of its request ports (DIR/cxl_mem.v, module `cxl_mem`).
     #[command(after_help = EMIT_EXAMPLES)]
     Emit {
         /// Hardware configuration: large, small, or a TOML file.
@@ -47,6 +48,7 @@ impl Args {
         let config = config.config().map_err(MachineError::from)?;
         fs::create_dir_all(&output)
             .map_err(|source| CliError::Write { path: output.clone(), source })?;
-        whole_file::write(&output.join("top.v"), &splitmem_hdl::emit(&config))
+        whole_file::write(&output.join("top.v"), &splitmem_hdl::emit(&config))?;
+        whole_file::write(&output.join("cxl_mem.v"), &splitmem_hdl::cxl::emit())
     }
 }

@@ -6,12 +6,14 @@
 //! | `load` | sustained rate, hits beside a storm of misses and faults, walks in flight |
 //! | `scale` | misses with 65,536 processes and with four million entries |
 //! | `mix` | latencies by kind of request under a moderate random load, shootdowns |
+//! | `cxl` | the CXL.mem port: stages, rate ([`measure_cxl`]) |
 //! | `speed` | how fast the simulation is |
 //! | `monitor` | the monitor's commands, storms of first writes ([`measure_monitor`]) |
 //!
 //! Cycles are counted between clock edges: a request accepted in cycle c whose DRAM command stands
 //! on the pins in cycle c + 4 took 4 cycles.
 
+mod cxl;
 mod load;
 mod mix;
 mod monitor;
@@ -19,6 +21,8 @@ mod path;
 mod rig;
 mod scale;
 mod speed;
+
+pub use cxl::{measure_cxl, Route};
 
 use crate::component::ComponentError;
 use crate::dram::{
