@@ -209,7 +209,7 @@ impl CxlFront {
 
     /// The request that stands on the port's pins in the coming cycle.
     pub(super) fn request(&self) -> Option<RawRequest> {
-        self.outputs.p_req_valid.then(|| RawRequest {
+        self.outputs.p_req_valid.then_some(RawRequest {
             op: self.outputs.p_req_op,
             tag: self.outputs.p_req_tag,
             pid: self.outputs.p_req_pid,
