@@ -150,10 +150,10 @@ impl Kernel {
                     return Err(libc::EINVAL);
                 }
             }
-            "region0/commit" if value == "1" => {
-                if self.tree.get(at(&region("target0"))) != Some("decoder2.0") {
-                    return Err(libc::ENXIO);
-                }
+            "region0/commit"
+                if value == "1" && self.tree.get(at(&region("target0"))) != Some("decoder2.0") =>
+            {
+                return Err(libc::ENXIO);
             }
             "/sys/bus/cxl/drivers/cxl_region/bind" => {
                 if self.number(&region("commit")) != 1 {

@@ -215,7 +215,7 @@ fn random_messages_are_answered_as_the_golden_model_says() {
             .map(|_| {
                 let (ways, granularity) = (rng.random_range(0..=4), rng.random_range(0..=6));
                 let base = end + SLOT * rng.random_range(0..3);
-                let size = SLOT * rng.random_range(1..=3) << ways;
+                let size = (SLOT * rng.random_range(1..=3)) << ways;
                 end = base + size;
                 let skip = SLOT * rng.random_range(0..=1);
                 // The interleaving of ranges whose device addresses do not begin at zero too.
@@ -263,7 +263,7 @@ fn random_messages_are_answered_as_the_golden_model_says() {
                 match rng.random_range(0..10) {
                     0..4 => check.send(hpa, |tag| {
                         let opcode = *ReqOpcode::ALL.choose(&mut rng).unwrap();
-                        let address = hpa | 32 * u64::from(tag & 1);
+                        let address = hpa | (32 * u64::from(tag & 1));
                         Message::Req(Req { ld_id, ..Req::new(opcode, tag, address) })
                     }),
                     kind => check.send(hpa, |tag| {

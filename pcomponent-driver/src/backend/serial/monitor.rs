@@ -105,6 +105,8 @@ fn serve(
         buckets: &mut buckets,
         records: &mut records,
         shares: &mut shares,
+        // Nothing of the host outlives this thread: there is nothing to recover from.
+        journal: &mut [],
     };
     let mut monitor = Monitor::boot(bus, LookAgain, tables, &config)?;
     // The first poll fills the free lists before the host is let in.
