@@ -64,10 +64,13 @@ prove: ## prove the emitted Verilog's promises by k-induction
 
 # Minutes of unmodified programs under stress in managed memory, each of two ways: 24 CPU-minutes.
 STRESS_MINUTES := 6
+# Byte sequences for the memory monitor's mailbox: ten minutes.
+FUZZ_INPUTS := 10000000
 
 soak: setup ## ten million random requests, hardware against golden model; then programs under stress
 	$(SPLITMEM) soak
 	$(CARGO) test -q $(LOCKED) $(PROFILE) -p splitmem-cxl-host --test link -- --ignored --nocapture
+	scripts/fuzz.sh $(FUZZ_INPUTS)
 	$(CARGO) build -q $(LOCKED) $(PROFILE) -p splitmem -p splitmem-preload
 	for how in '--local 512KiB' '--local 2MiB --profile network'; do \
 	    target/release/splitmem run $$how -- \

@@ -63,7 +63,16 @@ use splitmem_abi::config::HwConfig;
 
 /// The Verilog of a whole component, module `top`.
 pub fn emit(config: &HwConfig) -> String {
-    let mut component = top::Component::new(config);
-    component.connect_pins();
-    generate_verilog(&component)
+    on_a_large_stack(|| {
+        let mut component = top::Component::new(config);
+        component.connect_pins();
+        generate_verilog(&component)
+    })
+}
+
+/// Makes and emits blocks: on their way they are moved about on the stack, and a large one takes more
+/// of it than a thread has.
+pub fn on_a_large_stack<R>(emit: impl FnOnce() -> R) -> R {
+    const BYTES: usize = 32 << 20;
+    stacker::grow(BYTES, emit)
 }

@@ -27,9 +27,11 @@ use rust_hdl::prelude::generate_verilog;
 
 /// The Verilog of the CXL.mem device, module `cxl_mem`.
 pub fn emit() -> String {
-    let mut device = device::CxlMem::new();
-    device.connect_pins();
-    renamed(&generate_verilog(&device), "cxl_mem")
+    crate::on_a_large_stack(|| {
+        let mut device = device::CxlMem::new();
+        device.connect_pins();
+        renamed(&generate_verilog(&device), "cxl_mem")
+    })
 }
 
 /// Emitted Verilog whose modules are called `name` instead of `top`, so that it can stand beside the

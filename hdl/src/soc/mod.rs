@@ -32,9 +32,11 @@ pub const SOURCES: [(&str, &str); 2] = [
 
 /// The core's Verilog, module `top`; the black box is in [`SOURCES`].
 pub fn emit(config: &SocConfig) -> String {
-    let mut soc = Soc::new(config);
-    soc.connect_pins();
-    generate_verilog(&soc)
+    crate::on_a_large_stack(|| {
+        let mut soc = Soc::new(config);
+        soc.connect_pins();
+        generate_verilog(&soc)
+    })
 }
 
 /// The core and everything in its clock, and the component's side of the crossing.
