@@ -62,6 +62,9 @@ pub enum CliError {
          This is a bug of Splitmem: please report it with the command line and the input."
     )]
     Mismatch(String),
+    /// The CXL of this machine.
+    #[error(transparent)]
+    Cxl(Box<splitmem_cxl_host::linux::error::CxlError>),
     /// The latency tests.
     #[error(transparent)]
     Latency(verilator_tb::latency::LatencyError),

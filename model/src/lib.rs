@@ -63,6 +63,7 @@ mod statistics;
 mod table;
 
 pub use inspect::{FrameNotPending, InspectError};
+pub use memory::DramMismatch;
 pub use registers::{Host, Monitor};
 pub use replaced::Mark;
 pub use request::{Choice, RawRequest};
@@ -122,6 +123,19 @@ impl Model {
             latched: Default::default(),
             requests: 0,
         }
+    }
+
+    /// A component whose DRAM is memory of the caller's, with whatever is in it: mappings of 1 GiB,
+    /// or a single smaller one, `1 << pa_bits` bytes in all. Nothing else may change them.
+    ///
+    /// # Errors
+    /// [`DramMismatch`].
+    ///
+    /// # Panics
+    /// If [`HwConfig::check`] refuses the parameters.
+    pub fn over(config: HwConfig, dram: Vec<memmap2::MmapMut>) -> Result<Self, DramMismatch> {
+        let memory = Memory::over(config.pa_bits, dram)?;
+        Ok(Self { memory, ..Self::new(config) })
     }
 
     /// The component's parameters.

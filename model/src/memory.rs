@@ -36,6 +36,16 @@ fn zeros(bytes: usize) -> MmapMut {
     map
 }
 
+/// Mappings that are not what the component's parameters ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this component's DRAM is {chunks} mapping(s) of {bytes} bytes")]
+pub struct DramMismatch {
+    /// Mappings that it takes.
+    pub chunks: usize,
+    /// Bytes of each.
+    pub bytes: usize,
+}
+
 /// The DRAM reported an uncorrectable error for a line that was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Poisoned;
@@ -74,6 +84,17 @@ impl Memory {
             line_mask: (1 << (pa_bits - LINE_SHIFT)) - 1,
             poisoned: HashSet::new(),
         }
+    }
+
+    /// A DRAM in mappings of the caller's: see [`crate::Model::over`].
+    pub fn over(pa_bits: u32, chunks: Vec<MmapMut>) -> Result<Self, DramMismatch> {
+        let empty = Self::new(pa_bits);
+        let fits = chunks.iter().all(|chunk| chunk.len() == empty.chunk_bytes);
+        if chunks.len() != empty.chunks.len() || !fits {
+            let (chunks, bytes) = (empty.chunks.len(), empty.chunk_bytes);
+            return Err(DramMismatch { chunks, bytes });
+        }
+        Ok(Self { chunks: chunks.into_iter().map(Some).collect(), ..empty })
     }
 
     #[inline]

@@ -8,6 +8,7 @@ use verilator_tb::latency::{
 };
 use verilator_tb::{Hw, MonitorPlace};
 
+use super::latency_cxl;
 use super::output::{command_line, OutputArgs};
 use crate::error::CliError;
 use crate::facts::Facts;
@@ -25,7 +26,8 @@ Examples:
   splitmem latency
   splitmem latency --json --dram ddr4-2400
   splitmem latency --report latency
-  splitmem latency --monitor firmware --json";
+  splitmem latency --monitor firmware --json
+  splitmem latency --port cxl --clock 200 --json";
 
 /// Measure the simulated component: cycles of hits, misses and faults, rates, and what disturbs them.
 #[derive(clap::Args, Debug)]
@@ -34,6 +36,12 @@ pub struct Args {
     /// Hardware configuration: large or small.
     #[arg(long, default_value_t = Hw::Large)]
     config: Hw,
+    /// Which of the component's ports
+    #[arg(long, value_enum, default_value_t = Port::Native)]
+    port: Port,
+    /// Clock by which cycles turn into nanoseconds; without it none are told
+    #[arg(long, value_name = "MHZ", value_parser = clap::value_parser!(u32).range(1..=2000))]
+    clock: Option<u32>,
     /// Memory under the latencies by kind: ideal, ddr4-2400 or ddr3-1600.
     #[arg(long, default_value_t = Dram::Ideal)]
     dram: Dram,
@@ -48,6 +56,15 @@ pub struct Args {
     output: OutputArgs,
 }
 
+/// A port of the component.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+enum Port {
+    /// The native request ports
+    Native,
+    /// CXL.mem messages at the device's transaction layer
+    Cxl,
+}
+
 impl Args {
     /// Measures and prints.
     ///
@@ -55,6 +72,9 @@ impl Args {
     /// A component that does not work, Ctrl-C, or the output.
     pub fn run(self) -> Result<(), CliError> {
         self.output.prepare()?;
+        if self.port == Port::Cxl {
+            return latency_cxl::run(self.config, self.seed, self.clock, &self.output);
+        }
         let options = Options { hw: self.config, dram: self.dram, seed: self.seed };
         let interrupt = Interrupt::install();
         let mut progress = Progress::new("measuring");
@@ -95,6 +115,15 @@ fn facts(options: &Options, measured: &Measured, seconds: f64) -> Facts {
         let clock = u64::from(COMPONENT_MHZ);
         facts.add("component_clock_mhz", "  component's clock beside it", clock, "MHz");
     }
+    figures(&mut facts, measured);
+    let missed = measured.missed().count() as u64;
+    facts.add("goals_missed", "Goals missed", missed, "");
+    facts.add("seconds", "Time", seconds, "s");
+    facts
+}
+
+/// The figures with their goals.
+pub(super) fn figures(facts: &mut Facts, measured: &Measured) {
     for figure in &measured.figures {
         let label = match figure.reach {
             Some(Reach::AtLeast(least)) => format!("{} (goal: {least} or more)", figure.label),
@@ -107,10 +136,6 @@ fn facts(options: &Options, measured: &Measured, seconds: f64) -> Facts {
             facts.add(figure.key, label, figure.value, figure.unit);
         }
     }
-    let missed = measured.missed().count() as u64;
-    facts.add("goals_missed", "Goals missed", missed, "");
-    facts.add("seconds", "Time", seconds, "s");
-    facts
 }
 
 fn page(options: &Options, facts: &Facts, measured: &Measured) -> Report {

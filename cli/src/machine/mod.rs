@@ -1,6 +1,7 @@
 //! The machine that a program runs on: the memory component and the cache at the host, as the
 //! command line describes them.
 
+pub mod cxl_sim;
 pub mod hardware;
 pub mod memory;
 pub mod rtl;
@@ -21,6 +22,7 @@ use pcomponent_driver::transport::{Transport, PAGE_BYTES};
 use pcomponent_driver::{MemoryError as DriverError, RemoteMemory};
 use splitmem_abi::config::HwConfig;
 use splitmem_abi::geometry::PageSize;
+use splitmem_cxl_host::linux::dax;
 use verilator_tb::dram::{Fill, IdealMemory, LineMemory, LineStore, Preset, TimedDram};
 use verilator_tb::{Component, Hw, Machine, MonitorOptions, MonitorPlace};
 
@@ -29,6 +31,7 @@ use crate::facts::Facts;
 use crate::interrupt::Interrupt;
 use crate::observe::Observed;
 use crate::size::{parse_bytes, Size};
+use cxl_sim::CxlSimTransport;
 use hardware::{Hardware, HardwareError};
 use memory::ComponentMemory;
 use rtl::RtlTransport;
@@ -46,10 +49,21 @@ const PID: u16 = 1;
 pub enum Backend {
     /// The component's hardware description, simulated cycle by cycle
     Rtl,
+    /// The same, reached through its CXL.mem device: every line a CXL.mem message
+    CxlSim,
+    /// Mapped memory of this machine, as of a CXL region (--dax), managed as the component would
+    Cxl,
     /// The golden model: the same answers, many times faster, no cycles
     Model,
     /// A board at a serial port, or a simulated one (splitmem serve); see --port
     Serial,
+}
+
+impl Backend {
+    /// Whether hardware is simulated, with cycles and signals.
+    fn simulates(self) -> bool {
+        matches!(self, Self::Rtl | Self::CxlSim)
+    }
 }
 
 /// DRAM behind the component.
@@ -141,6 +155,9 @@ pub struct MachineArgs {
     /// core, at half of the component's clock)
     #[arg(long, value_name = "PLACE", default_value_t)]
     pub monitor: MonitorPlace,
+    /// dax device (dax0.0) of --backend cxl, or a file to stand in for one; all in it is overwritten
+    #[arg(long, value_name = "NAME|FILE")]
+    pub dax: Option<PathBuf>,
 
     /// Record the component's signals in this FST file (slow: for short runs)
     #[arg(long, value_name = "FILE.fst")]
@@ -226,6 +243,9 @@ pub enum MachineError {
     /// The board at the serial port.
     #[error("the board cannot be used: {0}")]
     Board(pcomponent_driver::transport::TransportError),
+    /// The memory of a CXL region cannot be mapped.
+    #[error(transparent)]
+    Cxl(#[from] splitmem_cxl_host::linux::error::CxlError),
     /// The driver found no way to the component.
     #[error("the memory component cannot be reached: {0}")]
     Driver(#[from] DriverError),
@@ -238,16 +258,21 @@ impl MachineArgs {
     /// [`CliError::Usage`] for options that do not go together, [`CliError::Machine`] for a hardware
     /// configuration that cannot be read or built.
     pub fn check(&self) -> Result<(), CliError> {
-        if self.backend != Backend::Rtl && self.trace.is_some() {
-            let message = "--trace records hardware signals, which only the simulated component \
-                           shows; use --backend rtl";
-            return Err(CliError::Usage(message.to_owned()));
+        let usage = |message: &str| Err(CliError::Usage(message.to_owned()));
+        if !self.backend.simulates() && self.trace.is_some() {
+            return usage(
+                "--trace records hardware signals, which only a simulated component has; use \
+                 --backend rtl",
+            );
         }
-        if self.backend == Backend::Model && self.monitor == MonitorPlace::Firmware {
-            let message =
-                "--monitor firmware runs on the simulated soft core, which the golden model \
-                           has not; use --backend rtl";
-            return Err(CliError::Usage(message.to_owned()));
+        if !self.backend.simulates() && self.monitor == MonitorPlace::Firmware {
+            return usage(
+                "--monitor firmware runs on the simulated soft core, which only a simulated \
+                 component has; use --backend rtl",
+            );
+        }
+        if (self.backend == Backend::Cxl) != self.dax.is_some() {
+            return usage("--backend cxl and --dax go together: the one maps what the other names");
         }
         let hardware = self.hw.config().map_err(MachineError::from)?;
         self.memory(&hardware)?;
@@ -292,6 +317,18 @@ impl MachineArgs {
                     .map_err(MachineError::Board)?;
                 Ok(Box::new(board))
             }
+            Backend::Cxl => {
+                let dram = dax::owned(self.dax.as_deref().unwrap_or(Path::new("")))?;
+                let bytes: u64 = dram.iter().map(|chunk| chunk.len() as u64).sum();
+                let hardware = HwConfig { pa_bits: bytes.ilog2(), ..hardware };
+                config = ModelConfig::from(hardware);
+                Ok(Box::new(ModelTransport::over(config, dram, "cxl")?))
+            }
+            Backend::CxlSim => {
+                let machine = self.simulation(frames, config.monitor)?.into_machine();
+                let transport = CxlSimTransport::new(machine, f64::from(self.clock));
+                Ok(Box::new(transport.map_err(verilator_tb::MachineError::from)?))
+            }
         }
     }
 
@@ -320,10 +357,14 @@ impl MachineArgs {
             return facts;
         }
         facts.add("hw", "Hardware configuration", self.hw.to_string(), "");
-        if self.backend == Backend::Rtl {
+        if self.backend.simulates() {
             facts.add("dram", "DRAM", word(&self.dram), "");
             facts.add("clock_mhz", "Clock of the component", u64::from(self.clock), "MHz");
             facts.add("monitor", "Memory monitor runs in", self.monitor.to_string(), "");
+        }
+        if let Some(dax) = &self.dax {
+            facts.add("dax", "Mapped memory", dax.display().to_string(), "");
+            return facts;
         }
         if let Ok(bytes) = self.hw.config().map_err(Into::into).and_then(|hw| self.memory(&hw)) {
             facts.add("memory_bytes", "Memory of the component", bytes, "bytes");

@@ -61,6 +61,11 @@ impl<M: LineMemory> RtlTransport<M> {
         &mut self.machine
     }
 
+    /// The machine, for another way to it. Nothing may be in flight.
+    pub fn into_machine(self) -> Machine<M> {
+        self.machine
+    }
+
     /// One clock cycle: requests out, answers in.
     fn tick(&mut self) -> Result<(), TransportError> {
         for port in 0..PORTS {

@@ -55,6 +55,9 @@ pub enum ModelError {
     /// There is no such hardware.
     #[error("hardware parameter {0}")]
     Hardware(#[from] ConfigError),
+    /// The memory that should be its DRAM is of another size.
+    #[error(transparent)]
+    Dram(#[from] splitmem_model::DramMismatch),
     /// The monitor could not take it into use.
     #[error("the memory monitor did not start: {0}")]
     Monitor(#[from] mcomponent_firmware::Error),
@@ -105,6 +108,7 @@ self_cell!(
 pub struct ModelTransport {
     component: Component,
     done: VecDeque<Completion>,
+    name: &'static str,
 }
 
 impl ModelTransport {
@@ -115,7 +119,26 @@ impl ModelTransport {
     pub fn new(config: impl Into<ModelConfig>) -> Result<Self, ModelError> {
         let config = config.into();
         config.hardware.check()?;
-        let mut bus = Bus(Model::new(config.hardware));
+        Self::start(config, Model::new(config.hardware), "model")
+    }
+
+    /// Starts a component whose DRAM is a memory of this machine, such as a mapped CXL region: see
+    /// [`Model::over`]. Its name as a transport is `name`.
+    ///
+    /// # Errors
+    /// [`ModelError`].
+    pub fn over(
+        config: impl Into<ModelConfig>,
+        dram: Vec<memmap2::MmapMut>,
+        name: &'static str,
+    ) -> Result<Self, ModelError> {
+        let config = config.into();
+        config.hardware.check()?;
+        Self::start(config, Model::over(config.hardware, dram)?, name)
+    }
+
+    fn start(config: ModelConfig, model: Model, name: &'static str) -> Result<Self, ModelError> {
+        let mut bus = Bus(model);
         let memory = bus.read(HW_MEMORY.offset).map_err(mcomponent_firmware::Error::from)?;
         let layout = config.monitor.layout(memory)?;
         let tables = Tables {
@@ -129,7 +152,7 @@ impl ModelTransport {
             let tables = MonitorTables { frames, buckets, records, shares, journal: &mut [] };
             Monitor::boot(bus, Spin, tables, &config.monitor)
         })?;
-        Ok(Self { component, done: VecDeque::new() })
+        Ok(Self { component, done: VecDeque::new(), name })
     }
 
     /// The model, for tests that look behind the transport or break something there.
@@ -187,7 +210,7 @@ fn answer_interrupt(monitor: &mut Running<'_>) -> Result<(), TransportError> {
 
 impl Transport for ModelTransport {
     fn info(&self) -> TransportInfo {
-        TransportInfo { name: "model", clock_mhz: None, depth: DEPTH }
+        TransportInfo { name: self.name, clock_mhz: None, depth: DEPTH }
     }
 
     fn submit(&mut self, batch: &mut VecDeque<Submission>) -> Result<usize, TransportError> {
