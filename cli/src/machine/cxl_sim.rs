@@ -230,16 +230,14 @@ impl<M: LineMemory> CxlSimTransport<M> {
                 None => {
                     let (old, new) = modify(&request, &data);
                     let place = (request.va & 63) as usize;
-                    if let Some(new) = new {
-                        data[place..place + 8].copy_from_slice(&new.to_le_bytes());
-                        flying.old = Some(old);
-                        let slot = flying.slot;
-                        self.flying.insert(id, flying);
-                        let access = Access::Write { data, mask: 0xff << place };
-                        return self.ask(&request, slot, access);
-                    }
-                    data = [0; 64];
-                    data[..8].copy_from_slice(&old.to_le_bytes());
+                    // A comparison that fails writes nothing, and needs the right to write all the
+                    // same: as on a host, whose line is its own before it compares.
+                    let mask = if new.is_some() { 0xff << place } else { 0 };
+                    data[place..place + 8].copy_from_slice(&new.unwrap_or(old).to_le_bytes());
+                    flying.old = Some(old);
+                    let slot = flying.slot;
+                    self.flying.insert(id, flying);
+                    return self.ask(&request, slot, Access::Write { data, mask });
                 }
             }
         }
