@@ -3,7 +3,6 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use splitmem_cli::machine::cxl_sim::CxlSimTransport;
 use pcomponent_driver::backend::model::ModelTransport;
 use pcomponent_driver::transport::{Completion, Submission, Transport, Work, PAGE_BYTES};
 use pcomponent_driver::HwConfig;
@@ -12,6 +11,7 @@ use rand::{Rng, SeedableRng};
 use splitmem_abi::geometry::PageSize;
 use splitmem_abi::mailbox::{Address, Command, Permission, ReturnCode};
 use splitmem_abi::request::{Op, Status};
+use splitmem_cli::machine::cxl_sim::CxlSimTransport;
 use verilator_tb::dram::{Fill, IdealMemory, LineStore};
 use verilator_tb::{Component, Hw, Machine, MonitorOptions};
 
