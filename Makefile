@@ -20,7 +20,7 @@ SPLITMEM := $(CARGO) run -q $(LOCKED) $(PROFILE) -p splitmem --
 MDBOOK := $(SPLITMEM_TOOLS)/bin/mdbook
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak fmax prove lint docs bench hygiene setup clean
+.PHONY: help run test soak fmax prove lint docs bench cosim hygiene setup clean
 # One after the other also under -j: cargo uses all cores by itself.
 .NOTPARALLEL:
 
@@ -52,7 +52,7 @@ test: hygiene setup ## everything CI checks: format, lints, tests, proofs, docs
 	$(CARGO) fmt --check --manifest-path mcomponent-firmware/softcore/Cargo.toml
 	$(CARGO) clippy $(LOCKED) $(PROFILE) --workspace --all-targets -- -D warnings
 	$(CARGO) test $(LOCKED) $(PROFILE) --workspace
-	@$(MAKE) --no-print-directory lint prove docs
+	@$(MAKE) --no-print-directory lint prove cosim docs
 
 lint: ## check the emitted Verilog with Verilator and Yosys
 	@$(SETUP) sim prove
@@ -61,6 +61,10 @@ lint: ## check the emitted Verilog with Verilator and Yosys
 prove: ## prove the emitted Verilog's promises by k-induction
 	@$(SETUP) sim prove
 	@$(SPLITMEM_TOOLS)/venv/bin/python hdl/formal/prove.py
+
+cosim: ## test the emitted front ends with bus models that others wrote (cocotb)
+	@$(SETUP) sim cosim
+	@$(SPLITMEM_TOOLS)/venv/bin/python verilator-tb/cocotb/run.py
 
 # Minutes of unmodified programs under stress in managed memory, each of two ways: 24 CPU-minutes.
 STRESS_MINUTES := 6

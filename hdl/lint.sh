@@ -31,8 +31,10 @@ for config in large small hdl/configs/tiny.toml; do
     echo "lint: $config is clean"
 done
 # What stands beside it is the same for every configuration.
-lint cxl_mem cxl_mem
-echo "lint: the CXL.mem device is clean"
+for block in cxl_mem pcie_plain pcie_uscale; do
+    lint $block $block
+    echo "lint: $block is clean"
+done
 
 # The board's core; its shell is Lattice primitives, which the synthesis knows.
 cargo run -q --release ${CI:+--locked} -p splitmem -- bitstream emit ulx3s -o "$work"

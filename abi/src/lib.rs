@@ -17,6 +17,7 @@
 //! | [`serial`] | frames of the serial link to a board |
 //! | [`board`] | registers of a board around the component |
 //! | [`mailbox`] | commands and replies of the memory monitor |
+//! | [`pcie`] | the PCIe endpoint: BARs, window table, rings of its DMA engine |
 //! | [`config`] | the parameters of the emitted hardware |
 //! | [`cxl`] | the registers and windows of the CXL front end |
 //! | `emit` | the register map as a page of documentation and as a CMSIS-SVD file |
@@ -34,6 +35,7 @@ pub mod event;
 pub mod geometry;
 pub mod hash;
 pub mod mailbox;
+pub mod pcie;
 pub mod pte;
 pub mod regs;
 pub mod request;

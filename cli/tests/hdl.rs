@@ -12,18 +12,20 @@ fn splitmem(arguments: &[&str]) -> Command {
 }
 
 #[test]
-fn emit_writes_the_component_and_the_cxl_device() {
+fn emit_writes_the_component_and_its_front_ends() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let output = folder.path().join("new/build");
     let mut texts = Vec::new();
     for config in ["small", concat!(env!("CARGO_MANIFEST_DIR"), "/../hdl/configs/tiny.toml")] {
         splitmem(&["hdl", "emit", "--config", config, "-o"]).arg(&output).assert().success();
-        assert_eq!(output.read_dir().expect("the folder").count(), 2);
+        assert_eq!(output.read_dir().expect("the folder").count(), 4);
         let verilog = fs::read_to_string(output.join("top.v")).expect("written");
         assert!(verilog.trim_start().starts_with("module top("), "{config}");
         texts.push(verilog);
-        let verilog = fs::read_to_string(output.join("cxl_mem.v")).expect("written");
-        assert!(verilog.trim_start().starts_with("module cxl_mem("), "{config}");
+        for name in ["cxl_mem", "pcie_plain", "pcie_uscale"] {
+            let verilog = fs::read_to_string(output.join(format!("{name}.v"))).expect("written");
+            assert!(verilog.trim_start().starts_with(&format!("module {name}(")), "{config}");
+        }
     }
     assert_ne!(texts[0], texts[1]);
 }

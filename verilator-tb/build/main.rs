@@ -84,11 +84,13 @@ fn build() -> Result<(), Box<dyn Error>> {
     }
 
     models.push(block(&tools, &cache, &base, "cxl_mem", &splitmem_hdl::cxl::emit())?);
+    models.push(block(&tools, &cache, &base, "pcie_plain", &splitmem_hdl::pcie::emit_plain())?);
 
     // The shim is compiled against the models' headers, so that their keys are part of its own.
-    let shim = ["cpp/shim.h", "cpp/shim.cpp", "cpp/cxl.h", "cpp/cxl.cpp"];
+    let sources = ["cpp/shim.cpp", "cpp/cxl.cpp", "cpp/pcie.cpp"];
+    let headers = ["cpp/shim.h", "cpp/cxl.h", "cpp/pcie.h"];
     let mut key = base.clone();
-    for file in shim {
+    for file in headers.iter().chain(&sources) {
         key.add(&std::fs::read_to_string(file)?);
     }
     for model in &models {
@@ -96,7 +98,7 @@ fn build() -> Result<(), Box<dyn Error>> {
     }
     let shim = cache.get("shim", &key, |folder| {
         let mut cpp = tools.cpp(3);
-        cpp.files(["cpp/shim.cpp", "cpp/cxl.cpp"]).include("cpp").includes(&models);
+        cpp.files(sources).include("cpp").includes(&models);
         compile(cpp, "shim", folder)
     })?;
     let soc = soc::build(&tools, &cache, &base)?;

@@ -250,6 +250,17 @@ impl<M: LineMemory> Machine<M> {
         }
     }
 
+    /// Whether the monitor sleeps and has no reason to wake up, and no request is in flight.
+    pub fn is_quiet(&self) -> bool {
+        let asleep = match &self.monitor {
+            Mind::Thread { thread, .. } => thread.is_asleep(),
+            Mind::Core(core) => core.is_asleep(),
+        };
+        asleep
+            && !self.component.irq(Side::Monitor)
+            && self.component.ports().iter().all(Port::is_idle)
+    }
+
     /// Why the monitor stopped for good, if it did. Firmware that fails is restarted by its
     /// watchdog, and has not stopped.
     pub fn monitor_failure(&mut self) -> Option<&str> {

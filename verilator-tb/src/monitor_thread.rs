@@ -138,6 +138,11 @@ impl MonitorThread {
         }
     }
 
+    /// Whether the thread waits for its interrupt, or has ended.
+    pub fn is_asleep(&self) -> bool {
+        matches!(self.state, State::Sleeps | State::Over)
+    }
+
     /// Whether the thread has ended.
     pub fn is_over(&self) -> bool {
         matches!(self.state, State::Over)

@@ -24,8 +24,9 @@ hdl/configs/large.toml is a file to start from.";
 
 #[derive(clap::Subcommand, Debug)]
 enum Action {
-    /// Write the component as Verilog (DIR/top.v, module `top`), and the CXL.mem device that stands
-    /// at one of its request ports (DIR/cxl_mem.v, module `cxl_mem`).
+    /// Write the component as Verilog (DIR/top.v, module `top`), and the front ends that stand at its
+    /// request ports (DIR/NAME.v, module NAME): the CXL.mem device cxl_mem, and the PCIe endpoint on a
+    /// plain TLP interface, pcie_plain, and on AMD's UltraScale+ block, pcie_uscale.
     #[command(after_help = EMIT_EXAMPLES)]
     Emit {
         /// Hardware configuration: large, small, or a TOML file.
@@ -49,6 +50,9 @@ impl Args {
         fs::create_dir_all(&output)
             .map_err(|source| CliError::Write { path: output.clone(), source })?;
         whole_file::write(&output.join("top.v"), &splitmem_hdl::emit(&config))?;
-        whole_file::write(&output.join("cxl_mem.v"), &splitmem_hdl::cxl::emit())
+        // The front ends are the same for every configuration.
+        whole_file::write(&output.join("cxl_mem.v"), &splitmem_hdl::cxl::emit())?;
+        whole_file::write(&output.join("pcie_plain.v"), &splitmem_hdl::pcie::emit_plain())?;
+        whole_file::write(&output.join("pcie_uscale.v"), &splitmem_hdl::pcie::emit_uscale())
     }
 }

@@ -22,5 +22,6 @@ pub mod output;
 pub mod replay;
 pub mod run;
 pub mod serve;
+mod serve_vfio;
 pub mod sim;
 pub mod soak;

@@ -1,22 +1,33 @@
-//! `splitmem serve`: a simulated board behind a terminal path, for programs that want a serial port.
+//! `splitmem serve`: a simulated board behind a terminal path, for programs that want a serial port, or
+//! as a PCI device of another process.
 
 use std::io::{ErrorKind, Read as _, Write as _};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use board_sim::{Board, BoardError, Defect};
 use clap::ValueEnum;
 use serialport::{SerialPort as _, TTYPort};
 
+use super::serve_vfio::{self, PciArgs};
 use crate::error::CliError;
 use crate::interrupt::Interrupt;
 
 const EXAMPLES: &str = "\
-The board is simulated down to its pins: serial line and SDRAM chip. It is 20 and more times slower
-than a real one. It prints the path of its terminal, and works until Ctrl-C.
+At a pseudo-terminal the board is simulated down to its pins: serial line and SDRAM chip. It is 20 and
+more times slower than a real one. It prints the path of its terminal, and works until Ctrl-C.
+
+As a PCI device (vfio-user) it is the component behind its PCIe endpoint. Simulated time passes while
+the device has work. One client at a time; what it stored stays there for the next one. QEMU 10.1 or
+newer puts the device into a virtual machine:
+  -object memory-backend-memfd,id=m0,size=512M,share=on -machine memory-backend=m0
+  -device '{\"driver\":\"vfio-user-pci\",\"socket\":{\"type\":\"unix\",\"path\":\"SOCKET\"}}'
 
 Examples:
   splitmem serve --board ulx3s --pty
-  splitmem sim wordcount notes.txt --backend serial --port /dev/pts/7";
+  splitmem sim wordcount notes.txt --backend serial --port /dev/pts/7
+  splitmem serve --vfio-user board.sock
+  splitmem sim wordcount notes.txt --backend vfio-user --port board.sock";
 
 /// Cycles between looks at the terminal.
 const SLICE: u32 = 256;
@@ -30,19 +41,24 @@ pub enum SimulatedBoard {
     Ulx3s,
 }
 
-/// Simulate a board and serve it as a serial port.
+/// Simulate a board and serve it as a serial port, or as a PCI device.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Which board
-    #[arg(long, value_enum)]
-    board: SimulatedBoard,
+    #[arg(long, value_enum, required_unless_present = "vfio_user", requires = "pty")]
+    board: Option<SimulatedBoard>,
     /// Serve it at a pseudo-terminal, whose path is printed
-    #[arg(long, required = true)]
+    #[arg(long, requires = "board")]
     pty: bool,
     /// Give the SDRAM a data wire that is stuck at 0, to see what its test says
     #[arg(long, value_name = "WIRE", value_parser = clap::value_parser!(u8).range(0..16))]
     broken_wire: Option<u8>,
+    /// Serve the component with its PCIe endpoint as a PCI device, at this socket
+    #[arg(long, value_name = "SOCKET", conflicts_with_all = ["board", "pty", "broken_wire"])]
+    vfio_user: Option<PathBuf>,
+    #[command(flatten)]
+    pci: PciArgs,
 }
 
 /// Why a board cannot be served.
@@ -54,6 +70,9 @@ pub enum ServeError {
     /// The terminal.
     #[error("cannot serve the board at a pseudo-terminal: {0}")]
     Terminal(std::io::Error),
+    /// The PCI device.
+    #[error(transparent)]
+    Pci(#[from] verilator_tb::pcie::ServeError),
 }
 
 impl Args {
@@ -62,7 +81,9 @@ impl Args {
     /// # Errors
     /// [`CliError::Serve`], [`CliError::Output`], [`CliError::Interrupted`].
     pub fn run(self) -> Result<(), CliError> {
-        let SimulatedBoard::Ulx3s = self.board;
+        if let Some(socket) = &self.vfio_user {
+            return serve_vfio::run(socket, &self.pci);
+        }
         let interrupt = Interrupt::install();
         let terminal = |e: serialport::Error| ServeError::Terminal(e.into());
         // Both ends are kept: a client that leaves does not end the terminal.

@@ -4,6 +4,7 @@
 pub mod cxl_sim;
 pub mod hardware;
 pub mod memory;
+pub mod pcie_board;
 pub mod rtl;
 pub mod session;
 
@@ -13,6 +14,9 @@ use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
 use mcomponent_firmware::MonitorConfig;
 use pcomponent_driver::backend::model::{ModelConfig, ModelError, ModelTransport};
+use pcomponent_driver::backend::pcie::vfio::{OpenError, VfioDevice};
+use pcomponent_driver::backend::pcie::vfio_user::{ConnectError, VfioUserDevice};
+use pcomponent_driver::backend::pcie::PcieTransport;
 use pcomponent_driver::backend::serial::SerialTransport;
 use pcomponent_driver::config::{
     Associativity, CacheConfig, ConfigError, DirtyTracking, Eviction, ExCacheConfig, Prefetch,
@@ -57,12 +61,21 @@ pub enum Backend {
     Model,
     /// A board at a serial port, or a simulated one (splitmem serve); see --port
     Serial,
+    /// A PCI device of this machine, bound to vfio-pci; see --port
+    Pci,
+    /// A simulated PCI device (splitmem serve --vfio-user); see --port
+    VfioUser,
 }
 
 impl Backend {
     /// Whether hardware is simulated, with cycles and signals.
     fn simulates(self) -> bool {
         matches!(self, Self::Rtl | Self::CxlSim)
+    }
+
+    /// Whether it is found by a --port, with hardware and memory of its own.
+    fn has_port(self) -> bool {
+        matches!(self, Self::Serial | Self::Pci | Self::VfioUser)
     }
 }
 
@@ -131,8 +144,13 @@ pub struct MachineArgs {
     #[arg(long, value_enum, default_value_t = Backend::Rtl)]
     pub backend: Backend,
 
-    /// The board's serial port, for --backend serial: its own hardware and memory are used
-    #[arg(long, value_name = "PATH", required_if_eq("backend", "serial"))]
+    /// Where the board is, whose own hardware and memory are used: a serial port (--backend serial), a
+    /// PCI device's address such as 0000:03:00.0 (pci), or a socket (vfio-user)
+    #[arg(
+        long,
+        value_name = "PATH|ADDRESS",
+        required_if_eq_any([("backend", "serial"), ("backend", "pci"), ("backend", "vfio-user")])
+    )]
     pub port: Option<String>,
 
     /// Hardware configuration: large, small, or a TOML file
@@ -240,9 +258,15 @@ pub enum MachineError {
     /// The golden model does not start.
     #[error("the golden model does not start: {0}")]
     Model(#[from] ModelError),
-    /// The board at the serial port.
+    /// The board at a port.
     #[error("the board cannot be used: {0}")]
     Board(pcomponent_driver::transport::TransportError),
+    /// The PCI device.
+    #[error(transparent)]
+    Pci(#[from] OpenError),
+    /// The simulated PCI device.
+    #[error(transparent)]
+    VfioUser(#[from] ConnectError),
     /// The memory of a CXL region cannot be mapped.
     #[error(transparent)]
     Cxl(#[from] splitmem_cxl_host::linux::error::CxlError),
@@ -308,14 +332,21 @@ impl MachineArgs {
         let frames = self.memory(&hardware)? / PageSize::Small.bytes();
         let mut config = ModelConfig::from(hardware);
         config.monitor.frames = u32::try_from(frames).ok();
+        let port = self.port.as_deref().unwrap_or_default();
         match self.backend {
             Backend::Model => Ok(Box::new(ModelTransport::new(config)?)),
             Backend::Rtl => Ok(Box::new(self.simulation(frames, config.monitor)?)),
             Backend::Serial => {
-                let port = self.port.as_deref().unwrap_or_default();
-                let board = SerialTransport::open(port, MonitorConfig::default())
-                    .map_err(MachineError::Board)?;
-                Ok(Box::new(board))
+                let board = SerialTransport::open(port, MonitorConfig::default());
+                Ok(Box::new(board.map_err(MachineError::Board)?))
+            }
+            Backend::Pci => {
+                let board = PcieTransport::start(VfioDevice::open(port)?);
+                Ok(Box::new(board.map_err(MachineError::Board)?))
+            }
+            Backend::VfioUser => {
+                let board = PcieTransport::start(VfioUserDevice::connect(Path::new(port))?);
+                Ok(Box::new(board.map_err(MachineError::Board)?))
             }
             Backend::Cxl => {
                 let dram = dax::owned(self.dax.as_deref().unwrap_or(Path::new("")))?;
@@ -351,9 +382,9 @@ impl MachineArgs {
     pub fn facts(&self) -> Facts {
         let mut facts = Facts::new();
         facts.add("backend", "Backend", word(&self.backend), "");
-        if self.backend == Backend::Serial {
+        if self.backend.has_port() {
             // Everything else is the board's own.
-            facts.add("port", "Serial port", self.port.clone().unwrap_or_default(), "");
+            facts.add("port", "Port", self.port.clone().unwrap_or_default(), "");
             return facts;
         }
         facts.add("hw", "Hardware configuration", self.hw.to_string(), "");

@@ -30,34 +30,6 @@ pub fn emit() -> String {
     crate::on_a_large_stack(|| {
         let mut device = device::CxlMem::new();
         device.connect_pins();
-        renamed(&generate_verilog(&device), "cxl_mem")
+        crate::renamed(&generate_verilog(&device), "cxl_mem")
     })
-}
-
-/// Emitted Verilog whose modules are called `name` instead of `top`, so that it can stand beside the
-/// component's.
-fn renamed(verilog: &str, name: &str) -> String {
-    let mut out = String::with_capacity(verilog.len());
-    let mut rest = verilog;
-    while let Some(at) = rest.find("top") {
-        let before = rest[..at].chars().next_back();
-        let after = rest[at + 3..].chars().next();
-        let word = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
-        out.push_str(&rest[..at]);
-        let inner = before == Some('$');
-        out.push_str(if word(before) || word(after) || inner { "top" } else { name });
-        rest = &rest[at + 3..];
-    }
-    out.push_str(rest);
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn only_whole_names_change() {
-        let before = "module top(stop, top_x, a); top$b top$b_0(); x$top y; endmodule";
-        let after = "module m(stop, top_x, a); m$b m$b_0(); x$top y; endmodule";
-        assert_eq!(super::renamed(before, "m"), after);
-    }
 }

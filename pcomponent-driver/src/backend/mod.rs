@@ -3,6 +3,7 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`model`] | the golden model and the firmware's monitor, in process |
+//! | [`pcie`] | a PCIe device: the endpoint's DMA rings and BAR0 |
 //! | [`serial`] | a board at a serial port, and the monitor in a host thread |
 //! | [`job`] | a submission as line requests, and its completion as their answers |
 //! | [`tags`] | many jobs in flight at a port that answers out of order |
@@ -16,5 +17,6 @@ pub mod client;
 pub mod job;
 pub mod mailbox;
 pub mod model;
+pub mod pcie;
 pub mod serial;
 pub mod tags;

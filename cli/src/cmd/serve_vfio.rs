@@ -1,0 +1,64 @@
+//! `splitmem serve --vfio-user`: the simulated component as a PCI device of another process.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use splitmem_abi::geometry::PageSize;
+use verilator_tb::dram::{Fill, IdealMemory, LineStore};
+use verilator_tb::pcie::{serve, Board, BoardError, Event, ServeError as PciError};
+use verilator_tb::{Component, Hw, Machine, MonitorOptions};
+
+use super::serve::ServeError;
+use crate::error::CliError;
+use crate::size::parse_bytes;
+
+/// Latency of the memory behind the component, in its cycles.
+const DRAM_LATENCY: u32 = 20;
+/// Least DRAM of a component, in bytes.
+const LEAST: u64 = 4 << 20;
+
+/// What stands behind the PCIe endpoint.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = "With --vfio-user")]
+pub(super) struct PciArgs {
+    /// Hardware configuration: large or small
+    #[arg(long, default_value_t = Hw::Large, requires = "vfio_user")]
+    hw: Hw,
+    /// DRAM that the component has
+    #[arg(long, value_name = "SIZE", default_value = "32MiB", value_parser = parse_bytes, requires = "vfio_user")]
+    memory: u64,
+    /// Stop when the first client has gone
+    #[arg(long, requires = "vfio_user")]
+    once: bool,
+}
+
+/// Serves until Ctrl-C, or with `--once` until the first client has gone.
+pub(super) fn run(socket: &Path, args: &PciArgs) -> Result<(), CliError> {
+    let most = 1u64 << args.hw.config().pa_bits;
+    if !(LEAST..=most).contains(&args.memory) {
+        return Err(CliError::Usage(format!(
+            "--memory is from {LEAST} to {most} bytes for the {} configuration",
+            args.hw
+        )));
+    }
+    let board = board(args).map_err(PciError::from).map_err(ServeError::from)?;
+    let served = serve(socket, board, |event| {
+        let mut out = std::io::stdout();
+        // Whoever reads our output may have gone: the clients stay.
+        let _ = match event {
+            Event::Listening => writeln!(out, "listening at {}", socket.display()),
+            Event::Gone(None) => writeln!(out, "a client has gone"),
+            Event::Gone(Some(why)) => writeln!(out, "a client was lost: {why}"),
+        };
+        !(args.once && matches!(event, Event::Gone(_)))
+    });
+    served.map_err(ServeError::from)?;
+    Ok(())
+}
+
+fn board(args: &PciArgs) -> Result<Board<IdealMemory>, BoardError> {
+    let lines = args.memory / PageSize::Small.bytes() * u64::from(PageSize::Small.lines());
+    let dram = IdealMemory::new(LineStore::new(lines, Fill::Noise(1)), DRAM_LATENCY);
+    let component = Component::new(args.hw, dram).map_err(verilator_tb::MachineError::from)?;
+    Board::new(Machine::boot(component, MonitorOptions::default())?)
+}
