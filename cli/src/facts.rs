@@ -154,6 +154,10 @@ impl Facts {
         table.remove_style(TableComponent::HorizontalLines);
         table.remove_style(TableComponent::MiddleIntersections);
         table.set_content_arrangement(ContentArrangement::Dynamic);
+        // A serial console does not tell its width.
+        if table.width() == Some(0) {
+            table.set_content_arrangement(ContentArrangement::Disabled);
+        }
         table.set_header(["", "value", "unit"]);
         for fact in self.iter() {
             table.add_row([&fact.label, &fact.value.display(), fact.unit]);

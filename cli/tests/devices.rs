@@ -25,6 +25,25 @@ fn a_recorded_machine_is_listed() {
 }
 
 #[test]
+fn memory_components_are_listed_also_without_cxl() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let tree = folder.path().join("pci.tree");
+    let devices = "/sys/bus/pci/devices";
+    let text = format!(
+        "{devices}/0000:00:02.0/vendor=0x8086\n{devices}/0000:00:02.0/device=0x5350\n\
+         {devices}/0000:03:00.0/vendor=0x1234\n{devices}/0000:03:00.0/device=0x5350\n\
+         /sys/bus/pci/drivers/vfio-pci/0000:03:00.0/vendor=0x1234\n"
+    );
+    std::fs::write(&tree, text).expect("written");
+    let output = splitmem(&["devices", "--json", "--recorded"]).arg(&tree).output().expect("runs");
+    assert!(output.status.success(), "{output:?}");
+    let facts: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(facts["memory_components"], 1);
+    assert_eq!(facts["0000:03:00.0"], "bound to vfio-pci");
+    assert!(facts["cxl_error"].is_string(), "{facts}");
+}
+
+#[test]
 fn what_cannot_be_is_told() {
     splitmem(&["devices", "--recorded", "no/such.tree"])
         .assert()

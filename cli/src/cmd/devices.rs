@@ -1,6 +1,9 @@
-//! `splitmem devices`: the CXL memory of this machine, and regions of it.
+//! `splitmem devices`: the memory components at PCIe and the CXL memory of this machine, and regions of
+//! it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use splitmem_abi::pcie;
 
 use splitmem_cxl_host::linux::error::CxlError;
 use splitmem_cxl_host::linux::mailbox::{Commands as _, Memory};
@@ -13,7 +16,8 @@ use crate::facts::Facts;
 use crate::size::parse_bytes;
 
 const AFTER_HELP: &str = "\
-Without an action, lists memory devices, root decoders (windows of host addresses) and regions.
+Without an action, lists memory components at PCIe, CXL memory devices, root decoders (windows of host
+addresses) and regions.
 A region is made of volatile memory; its dax device can then be mapped.
 
 Examples:
@@ -22,7 +26,7 @@ Examples:
   splitmem devices create --size 256MiB
   splitmem devices destroy region0";
 
-/// List the CXL memory devices of this machine; make and destroy regions.
+/// List the memory components and CXL memory devices of this machine; make and destroy regions.
 #[derive(clap::Args, Debug)]
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
@@ -102,7 +106,16 @@ impl From<CxlError> for CliError {
 
 /// Lists a tree; `live`: asks the devices too.
 fn list(tree: &impl Tree, facts: &mut Facts, live: bool) -> Result<(), CliError> {
-    let (found, unreadable) = topology(tree)?;
+    let components = components(tree, facts);
+    let (found, unreadable) = match topology(tree) {
+        Ok(found) => found,
+        // A machine may have the one without the other.
+        Err(error) if components > 0 => {
+            facts.add("cxl_error", "No CXL", first_line(&error), "");
+            return Ok(());
+        }
+        Err(error) => return Err(error.into()),
+    };
     let Topology { memdevs, regions, .. } = &found;
     facts.add("memory_devices", "Memory devices", memdevs.len() as u64, "");
     for memdev in memdevs {
@@ -127,9 +140,7 @@ fn list(tree: &impl Tree, facts: &mut Facts, live: bool) -> Result<(), CliError>
                 facts.add(key("health"), "  health", words, "");
             }
             Err(error) => {
-                let first = error.to_string();
-                let first = first.lines().next().unwrap_or_default().to_owned();
-                facts.add(key("health"), "  health not told", first, "");
+                facts.add(key("health"), "  health not told", first_line(&error), "");
             }
         }
     }
@@ -150,14 +161,37 @@ fn list(tree: &impl Tree, facts: &mut Facts, live: bool) -> Result<(), CliError>
         }
     }
     for broken in unreadable {
-        let first = broken.error.to_string();
-        let first = first.lines().next().unwrap_or_default().to_owned();
-        facts.add(
-            format!("{}_error", broken.name),
-            format!("{} unreadable", broken.name),
-            first,
-            "",
-        );
+        let label = format!("{} unreadable", broken.name);
+        facts.add(format!("{}_error", broken.name), label, first_line(&broken.error), "");
     }
     Ok(())
+}
+
+fn first_line(error: &CxlError) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
+}
+
+/// Lists the PCI devices that are memory components; gives how many there are.
+fn components(tree: &impl Tree, facts: &mut Facts) -> u64 {
+    let (devices, driver) =
+        (Path::new("/sys/bus/pci/devices"), Path::new("/sys/bus/pci/drivers/vfio-pci"));
+    let word = |address: &str, file: &str| {
+        let text = tree.load(&devices.join(address).join(file)).ok()?;
+        u16::from_str_radix(text.trim().trim_start_matches("0x"), 16).ok()
+    };
+    let ours = |address: &String| {
+        word(address, "vendor") == Some(pcie::VENDOR_ID)
+            && word(address, "device") == Some(pcie::DEVICE_ID)
+    };
+    // A machine without PCI has none.
+    let found: Vec<String> =
+        tree.names(devices).unwrap_or_default().into_iter().filter(ours).collect();
+    let bound = tree.names(driver).unwrap_or_default();
+    facts.add("memory_components", "Memory components at PCIe", found.len() as u64, "");
+    for address in &found {
+        let ready =
+            if bound.contains(address) { "bound to vfio-pci" } else { "not bound to vfio-pci" };
+        facts.add(address.clone(), format!("  {address}"), ready, "");
+    }
+    found.len() as u64
 }

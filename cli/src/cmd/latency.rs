@@ -8,7 +8,7 @@ use verilator_tb::latency::{
 };
 use verilator_tb::{Hw, MonitorPlace};
 
-use super::latency_cxl;
+use super::latency_front;
 use super::output::{command_line, OutputArgs};
 use crate::error::CliError;
 use crate::facts::Facts;
@@ -27,7 +27,8 @@ Examples:
   splitmem latency --json --dram ddr4-2400
   splitmem latency --report latency
   splitmem latency --monitor firmware --json
-  splitmem latency --port cxl --clock 200 --json";
+  splitmem latency --port cxl --clock 200 --json
+  splitmem latency --port pcie --clock 200 --report latency";
 
 /// Measure the simulated component: cycles of hits, misses and faults, rates, and what disturbs them.
 #[derive(clap::Args, Debug)]
@@ -63,6 +64,8 @@ enum Port {
     Native,
     /// CXL.mem messages at the device's transaction layer
     Cxl,
+    /// TLPs at the PCIe endpoint
+    Pcie,
 }
 
 impl Args {
@@ -72,8 +75,13 @@ impl Args {
     /// A component that does not work, Ctrl-C, or the output.
     pub fn run(self) -> Result<(), CliError> {
         self.output.prepare()?;
-        if self.port == Port::Cxl {
-            return latency_cxl::run(self.config, self.seed, self.clock, &self.output);
+        let front = match self.port {
+            Port::Native => None,
+            Port::Cxl => Some(latency_front::CXL),
+            Port::Pcie => Some(latency_front::PCIE),
+        };
+        if let Some(front) = front {
+            return latency_front::run(&front, self.config, self.seed, self.clock, &self.output);
         }
         let options = Options { hw: self.config, dram: self.dram, seed: self.seed };
         let interrupt = Interrupt::install();

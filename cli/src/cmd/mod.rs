@@ -14,7 +14,7 @@ pub mod flash;
 pub mod fmax;
 pub mod hdl;
 pub mod latency;
-mod latency_cxl;
+mod latency_front;
 pub mod load;
 pub mod lockstep;
 pub mod log;

@@ -35,6 +35,24 @@ pub struct Route {
 }
 
 impl Route {
+    /// A way by the cycles, since its begin, at which its stages ended.
+    pub(super) fn through(
+        name: &'static str,
+        ends: &[(&'static str, u64)],
+    ) -> Result<Self, LatencyError> {
+        let mut before = 0;
+        let mut stages = Vec::new();
+        for (stage, end) in ends {
+            let cycles = end.checked_sub(before).filter(|_| *end > 0);
+            let cycles = cycles.ok_or_else(|| {
+                misbehaved("following a request", format!("{name} did not go its way: {ends:?}"))
+            })?;
+            stages.push((*stage, cycles));
+            before = *end;
+        }
+        Ok(Self { name, stages })
+    }
+
     /// All stages together.
     pub fn cycles(&self) -> u64 {
         self.stages.iter().map(|(_, cycles)| cycles).sum()

@@ -7,6 +7,7 @@
 //! | `scale` | misses with 65,536 processes and with four million entries |
 //! | `mix` | latencies by kind of request under a moderate random load, shootdowns |
 //! | `cxl` | the CXL.mem port: stages, rate ([`measure_cxl`]) |
+//! | `pcie` | the PCIe endpoint: stages of BAR reads and DMA, rate ([`measure_pcie`]) |
 //! | `speed` | how fast the simulation is |
 //! | `monitor` | the monitor's commands, storms of first writes ([`measure_monitor`]) |
 //!
@@ -18,11 +19,13 @@ mod load;
 mod mix;
 mod monitor;
 mod path;
+mod pcie;
 mod rig;
 mod scale;
 mod speed;
 
 pub use cxl::{measure_cxl, Route};
+pub use pcie::measure_pcie;
 
 use crate::component::ComponentError;
 use crate::dram::{
@@ -194,6 +197,9 @@ pub enum LatencyError {
     /// The monitor does not.
     #[error(transparent)]
     Machine(#[from] crate::machine::MachineError),
+    /// The PCIe endpoint does not.
+    #[error(transparent)]
+    Board(#[from] crate::pcie::BoardError),
     /// The memory cannot be built.
     #[error(transparent)]
     Dram(#[from] ConfigError),

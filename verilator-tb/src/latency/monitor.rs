@@ -52,7 +52,8 @@ pub fn measure_monitor(options: &Options, place: MonitorPlace) -> Result<Report,
     Ok(report)
 }
 
-fn boot(options: &Options, place: MonitorPlace) -> Result<Dut, LatencyError> {
+/// A machine of [`FRAMES`] over the ideal memory.
+pub(super) fn boot(options: &Options, place: MonitorPlace) -> Result<Dut, LatencyError> {
     let store = LineStore::new(u64::from(FRAMES) << (PAGE_SHIFT - LINE_SHIFT), Fill::Noise(1));
     let component = Component::new(options.hw, IdealMemory::new(store, IDEAL_LATENCY))?;
     let mut options = MonitorOptions { place, ..MonitorOptions::default() };
@@ -64,15 +65,17 @@ fn boot(options: &Options, place: MonitorPlace) -> Result<Dut, LatencyError> {
 }
 
 /// What a command took.
-struct Took {
-    payload: Payload,
+pub(super) struct Took {
+    /// Its reply's payload.
+    pub(super) payload: Payload,
     /// From the doorbell to the reply.
     monitor: u64,
     /// With the host's register accesses.
     round_trip: u64,
 }
 
-fn command(dut: &mut Dut, command: Command) -> Result<Took, LatencyError> {
+/// Sends a command and waits for its reply.
+pub(super) fn command(dut: &mut Dut, command: Command) -> Result<Took, LatencyError> {
     let begin = dut.cycle();
     let mut payload = [0; MAILBOX_WORDS];
     let (opcode, length) = command.encode(&mut payload);
@@ -109,7 +112,8 @@ fn command(dut: &mut Dut, command: Command) -> Result<Took, LatencyError> {
     Ok(Took { payload, monitor, round_trip })
 }
 
-fn alloc(pid: u16, pages: u32) -> Command {
+/// Allocates pages of 4 KiB.
+pub(super) fn alloc(pid: u16, pages: u32) -> Command {
     let (size, permission) = (PageSize::Small, Permission::RW);
     Command::Alloc { pid, pages, size, permission, shareable: false }
 }

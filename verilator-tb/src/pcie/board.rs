@@ -7,7 +7,7 @@
 use super::tlp::{Tlp, COMPLETION, MEMORY, SUCCESSFUL, UNSUPPORTED};
 use super::verilated::{Beat, Endpoint, Inputs, Outputs};
 use crate::bus::{BusAccess, Side};
-use crate::component::ComponentError;
+use crate::component::{ComponentError, Seen};
 use crate::dram::LineMemory;
 use crate::machine::{Machine, MachineError};
 use crate::port::RawRequest;
@@ -93,6 +93,26 @@ pub struct Traffic {
     pub last_out: u64,
 }
 
+/// A TLP that the endpoint sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sent {
+    /// Answer of a read.
+    Completion,
+    /// A read of host memory.
+    Read,
+    /// A write to host memory at this address.
+    Write(u64),
+}
+
+/// What passed the endpoint's streams in one cycle.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Passed {
+    /// The last beat of a TLP to the endpoint was taken.
+    pub taken: bool,
+    /// The last beat of a TLP from it.
+    pub sent: Option<Sent>,
+}
+
 /// A board in a slot.
 pub struct Board<M> {
     endpoint: Endpoint,
@@ -111,6 +131,7 @@ pub struct Board<M> {
     bus_rest: bool,
     fault: Option<String>,
     traffic: Traffic,
+    passed: Passed,
     quiet_for: u32,
 }
 
@@ -137,6 +158,7 @@ impl<M: LineMemory> Board<M> {
             bus_rest: false,
             fault: None,
             traffic: Traffic::default(),
+            passed: Passed::default(),
             quiet_for: 0,
         };
         board.inputs.reset = true;
@@ -175,6 +197,16 @@ impl<M: LineMemory> Board<M> {
     /// What has passed so far.
     pub fn traffic(&self) -> Traffic {
         self.traffic
+    }
+
+    /// What passed in the last cycle.
+    pub fn passed(&self) -> Passed {
+        self.passed
+    }
+
+    /// What was seen at the component's pins in the last cycle.
+    pub fn component_seen(&self) -> &Seen {
+        self.machine.component().seen()
     }
 
     /// A function level reset: the endpoint forgets everything, the component nothing.
@@ -357,7 +389,9 @@ impl<M: LineMemory> Board<M> {
         let now = self.machine.cycle();
         let (ins, outs) = (&mut *self.inputs, &*self.outputs);
         let mut quiet = !ins.rx.valid && self.to_endpoint.is_empty() && self.beats.is_empty();
+        self.passed = Passed::default();
         if ins.rx.valid && outs.rx_ready {
+            self.passed.taken = ins.rx.last;
             ins.rx.valid = false;
         }
         for (i, (pins, out)) in ins.port.iter_mut().zip(&outs.port).enumerate() {
@@ -415,6 +449,12 @@ impl<M: LineMemory> Board<M> {
             self.fault.get_or_insert_with(|| format!("cycle {now}: wrong length of {tlp:x?}"));
             return;
         }
+        self.passed.sent = match (tlp.kind(), tlp.has_data()) {
+            (COMPLETION, _) => Some(Sent::Completion),
+            (MEMORY, true) => Some(Sent::Write(tlp.address())),
+            (MEMORY, false) => Some(Sent::Read),
+            _ => None,
+        };
         match (tlp.kind(), tlp.has_data()) {
             (COMPLETION, _) => self.completions.push_back(tlp),
             (MEMORY, true) => {

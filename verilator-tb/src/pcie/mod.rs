@@ -6,6 +6,6 @@ mod server;
 mod tlp;
 mod verilated;
 
-pub use board::{BarRead, Board, BoardError, HostMemory, Settings, Traffic};
+pub use board::{BarRead, Board, BoardError, HostMemory, Passed, Sent, Settings, Traffic};
 pub use server::{serve, Event, ServeError};
 pub use tlp::{Tlp, COMPLETION, MEMORY, SUCCESSFUL, UNSUPPORTED};

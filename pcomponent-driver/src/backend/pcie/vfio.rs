@@ -34,7 +34,11 @@ pub enum OpenError {
     #[error("there is no PCI device {0}: see 'splitmem devices' for Splitmem's")]
     Missing(String),
     /// The device is another one.
-    #[error("PCI device {address} is {found}, not Splitmem's {:04x}:{:04x}", pcie::VENDOR_ID, pcie::DEVICE_ID)]
+    #[error(
+        "PCI device {address} is {found}, not Splitmem's {:04x}:{:04x}",
+        pcie::VENDOR_ID,
+        pcie::DEVICE_ID
+    )]
     Other {
         /// Its address.
         address: String,
