@@ -27,7 +27,7 @@ pub enum Error {
         /// What the VERSION register reads.
         found: u32,
     },
-    /// The component was not reset: its request ports accept, or it holds frames.
+    /// The component was not reset: its request ports accept.
     #[error("the component is in use already; reset it first")]
     InUse,
     /// The memory does not hold more than the page table, or is larger than addresses reach.

@@ -18,6 +18,8 @@ pub enum Waiting {
     TableEngine,
     /// The end of a shootdown. The interrupt SD_DONE comes.
     Shootdown,
+    /// Nothing: a long piece of the monitor's own work goes on, and this is a sign of life.
+    Itself,
 }
 
 impl Waiting {
@@ -36,6 +38,7 @@ impl core::fmt::Display for Waiting {
             Self::Result => "reporting page-table entries",
             Self::TableEngine => "a command to the table engine",
             Self::Shootdown => "a shootdown",
+            Self::Itself => "the monitor's own work",
         })
     }
 }
@@ -45,7 +48,7 @@ impl core::fmt::Display for Waiting {
 /// A soft core sleeps (`wfi`) if [`Waiting::interrupts`]; a simulation lets cycles pass; a thread
 /// yields. It may return early.
 pub trait Wait {
-    /// Called after a look that found the component not yet done.
+    /// Called after a look that found the component not yet done, and from time to time in long work.
     fn wait(&mut self, what: Waiting);
 }
 

@@ -198,11 +198,26 @@ impl<'a, B: RegisterBus, W: Wait> Monitor<'a, B, W> {
         }
     }
 
-    /// A component in use holds frames and a page table that this start would lose.
+    /// A component that lets requests in holds pages that this start would lose. One that does not may
+    /// still hold frames of a start that was cut short: nobody was granted any.
     fn check_unused(&mut self) -> Result<(), Error> {
-        let enabled = self.regs.field(&regs::CONTROL, CONTROL::ENABLE)? == 1;
-        if enabled || self.pending(PageSize::Small)? > 0 || self.pending(PageSize::Huge)? > 0 {
+        if self.regs.field(&regs::CONTROL, CONTROL::ENABLE)? == 1 {
             return Err(Error::InUse);
+        }
+        for size in [PageSize::Small, PageSize::Huge] {
+            let mut looks = 0;
+            while self.pending(size)? > 0 {
+                match self.pop(size)? {
+                    Some(_) => looks = 0,
+                    None if looks == self.regs.patience => {
+                        return Err(Error::Stuck(Waiting::Frame))
+                    }
+                    None => {
+                        looks += 1;
+                        self.regs.wait.wait(Waiting::Frame);
+                    }
+                }
+            }
         }
         Ok(())
     }

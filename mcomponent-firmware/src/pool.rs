@@ -65,8 +65,10 @@ impl<'a> FramePool<'a> {
             first,
             end,
         };
-        for frame in first..end {
-            pool.free[frame as usize / 32] |= 1 << (frame % 32);
+        // Word by word: bit by bit, a large memory would take the soft core longer than its watchdog.
+        for (base, word) in (0..end).step_by(32).zip(pool.free.iter_mut()) {
+            let from = |frame: u32| u32::MAX.checked_shl(frame.saturating_sub(base));
+            *word = from(first).unwrap_or(0) & !from(end).unwrap_or(0);
         }
         for block in first / FRAMES_PER_HUGE..blocks {
             pool.classify(block);

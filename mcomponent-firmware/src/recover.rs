@@ -106,6 +106,7 @@ impl<'a, B: RegisterBus, W: Wait> Monitor<'a, B, W> {
             if looks > self.regs.patience {
                 return Err(Error::Stuck(Waiting::TableEngine));
             }
+            self.regs.wait.wait(Waiting::Result);
         }
         self.regs.until(Waiting::Shootdown, &regs::SD_STATUS, SD_STATUS::BUSY, 0)
     }
@@ -115,6 +116,7 @@ impl<'a, B: RegisterBus, W: Wait> Monitor<'a, B, W> {
         let mut last = Last::Nothing;
         for i in 0..self.journal.len() {
             let Some(entry) = self.journal.get(i) else { return Err(Error::NoJournal) };
+            self.regs.wait.wait(Waiting::Itself);
             match entry {
                 Entry::Alloc(range, attributes) => {
                     let record = self.space.records.insert(range, attributes);

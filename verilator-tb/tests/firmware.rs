@@ -3,11 +3,11 @@
 
 use splitmem_abi::bus::RegisterBus;
 use splitmem_abi::geometry::PageSize;
-use splitmem_abi::mailbox::{Address, Command, Info, Payload, Permission, Range};
+use splitmem_abi::mailbox::{Address, Command, Info, Payload, Permission, PostMortem, Range};
 use splitmem_abi::regs::{self, field, MAILBOX_WORDS};
 use splitmem_abi::request::{Request, Status, FULL_MASK};
 use verilator_tb::dram::{Fill, IdealMemory, LineStore};
-use verilator_tb::soc::{Debugger, Image, Log, RttChannel, Wires, MONITOR};
+use verilator_tb::soc::{Debugger, Image, Log, RttChannel, SoftCore, Wires, MONITOR};
 use verilator_tb::{Component, Hw, Machine, MonitorOptions, MonitorPlace};
 
 type Dut = Machine<IdealMemory>;
@@ -17,11 +17,15 @@ const FRAMES: u32 = 8192;
 const RESTART: u64 = 12_000_000;
 
 fn boot() -> Dut {
+    boot_with(Hw::Small, FRAMES)
+}
+
+fn boot_with(hw: Hw, frames: u32) -> Dut {
     let place = MonitorPlace::Firmware;
     let mut options = MonitorOptions { place, ..MonitorOptions::default() };
-    options.config.frames = Some(FRAMES);
-    let memory = IdealMemory::new(LineStore::new(u64::from(FRAMES) << 6, Fill::Noise(1)), 10);
-    Machine::boot(Component::new(Hw::Small, memory).unwrap(), options).unwrap()
+    options.config.frames = Some(frames);
+    let memory = IdealMemory::new(LineStore::new(u64::from(frames) << 6, Fill::Noise(1)), 10);
+    Machine::boot(Component::new(hw, memory).unwrap(), options).unwrap()
 }
 
 fn ring(dut: &mut Dut, command: Command) {
@@ -178,6 +182,17 @@ fn the_log_is_decoded_with_file_and_line() {
     assert!(log.contains("main.rs:"), "{log}");
 }
 
+/// The most memory that the core's tables hold: no step of the start may take longer than the watchdog.
+#[test]
+fn much_memory_is_taken_into_use() {
+    let frames = 1 << 17;
+    let mut dut = boot_with(Hw::Large, frames);
+    assert_eq!(dut.core().unwrap().resets(), 0, "{}", state(&mut dut));
+    let load = Load::new(&mut dut, 7, 300, 100);
+    load.check(&mut dut);
+    assert_eq!(info(&mut dut).frames_total, frames);
+}
+
 #[test]
 fn a_halted_monitor_does_not_disturb_the_data_path() {
     let mut dut = boot();
@@ -206,6 +221,85 @@ fn a_halted_monitor_does_not_disturb_the_data_path() {
     assert_eq!(reply(&mut dut).unwrap().0, 0);
     let before = Info { mappings: before.mappings + 3, processes: 2, ..before };
     in_order(&mut dut, &[&load], before);
+}
+
+#[test]
+fn a_failed_monitor_is_restarted_and_nothing_is_lost() {
+    let mut dut = boot();
+    let image = Image::read(MONITOR).unwrap();
+    let mut load = Load::new(&mut dut, 7, 300, 200);
+    let other = Load::new(&mut dut, 8, 50, 50);
+    let before = info(&mut dut);
+    // An instruction that there is none of, where the monitor comes by when it wakes.
+    let spot = image.symbol("monitor_feed").unwrap();
+    let core: &mut SoftCore = dut.core_mut().unwrap();
+    let resets = core.resets();
+    let was = core.read_word(spot & !3);
+    core.write_word(spot & !3, if spot % 4 == 0 { was & !0xffff } else { was & 0xffff });
+    ring(&mut dut, alloc(9, 5));
+    for _ in 0..20_000 {
+        dut.tick();
+    }
+    dut.core_mut().unwrap().write_word(spot & !3, was);
+    assert_eq!(reply(&mut dut), None, "the monitor has failed");
+    load.check(&mut dut);
+    load.touch(&mut dut, 20);
+    restarted(&mut dut, resets);
+    // The command that it did not see is answered by the next one.
+    let patience = dut.cycle() + RESTART;
+    let answer = loop {
+        if let Some(answer) = reply(&mut dut) {
+            break answer;
+        }
+        assert!(dut.cycle() < patience, "{}", state(&mut dut));
+    };
+    assert_eq!(answer.0, 0);
+    let (code, payload) = call(&mut dut, Command::PostMortem);
+    let left = PostMortem::decode(&payload);
+    assert_eq!((code, left.kind, left.cause, left.starts), (0, 2, 2, 2), "{left:x?}");
+    assert_eq!(left.pc, spot);
+    let before = Info { mappings: before.mappings + 5, processes: 3, ..before };
+    in_order(&mut dut, &[&load, &other], before);
+}
+
+/// The firmware writes to its own code: the guard lets it fail, and the next one goes on.
+#[test]
+fn code_cannot_be_written_by_the_firmware() {
+    let mut dut = boot();
+    let load = Load::new(&mut dut, 7, 20, 20);
+    let before = info(&mut dut);
+    let spot = Image::read(MONITOR).unwrap().symbol("monitor_feed").unwrap();
+    let core = dut.core_mut().unwrap();
+    let resets = core.resets();
+    // auipc t0, 0; sw t0, 0(t0), in halves: code is aligned to two bytes.
+    let patch = [0x0297, 0x0000, 0xa023, 0x0052];
+    let mut was = [0; 4];
+    for (i, (was, patch)) in (0..).zip(was.iter_mut().zip(patch)) {
+        *was = half(core, spot + 2 * i, patch);
+    }
+    ring(&mut dut, Command::Info);
+    for _ in 0..20_000 {
+        dut.tick();
+    }
+    let core = dut.core_mut().unwrap();
+    for (i, (was, patch)) in (0..).zip(was.into_iter().zip(patch)) {
+        assert_eq!(half(core, spot + 2 * i, was), patch, "it was written");
+    }
+    restarted(&mut dut, resets);
+    while reply(&mut dut).is_none() {}
+    let (_, payload) = call(&mut dut, Command::PostMortem);
+    let left = PostMortem::decode(&payload);
+    // Store access fault, at the address that was to be written.
+    assert_eq!((left.kind, left.cause, left.value), (2, 7, spot), "{left:x?}");
+    in_order(&mut dut, &[&load], before);
+}
+
+/// Puts two bytes into the core's memory; gives what was there.
+fn half(core: &mut SoftCore, address: u32, value: u32) -> u32 {
+    let shift = address % 4 * 8;
+    let was = core.read_word(address & !3);
+    core.write_word(address & !3, was & !(0xffff << shift) | value << shift);
+    was >> shift & 0xffff
 }
 
 /// Reset at every so many cycles of a series of commands, while requests go on.
