@@ -11,28 +11,8 @@ mod tools;
 use cache::{Cache, Key};
 use std::error::Error;
 use std::path::PathBuf;
-use std::process::{Command, ExitCode};
-use tools::Tools;
-
-const VERILATE: &[&str] = &[
-    "--cc",
-    "-O3",
-    // As in the component's models, see verilator-tb.
-    "-fno-split",
-    "-Wno-UNOPTFLAT",
-    "--x-assign",
-    "fast",
-    "--x-initial",
-    "fast",
-    "--noassert",
-    "--no-timing",
-    "-Wno-lint",
-    "-Wno-style",
-    "--top-module",
-    "top",
-    "--prefix",
-    "Vulx3s",
-];
+use std::process::ExitCode;
+use tools::{compile, with_extension, Tools, VERILATE};
 
 fn main() -> ExitCode {
     match build() {
@@ -59,21 +39,13 @@ fn build() -> Result<(), Box<dyn Error>> {
     let folder = Cache::new(&tools.cache, &out).get("ulx3s", &key, |folder| {
         let source = folder.join("top.v");
         std::fs::write(&source, &verilog)?;
-        let mut command = Command::new(tools.verilator.join("bin/verilator"));
-        command.env("VERILATOR_ROOT", &tools.verilator).args(VERILATE);
-        tools::run(command.arg("--Mdir").arg(folder).arg(&source))?;
+        tools.verilate(VERILATE, "top", "ulx3s", folder, [source])?;
         let mut cpp = tools.cpp(3);
-        cpp.include(folder).file("cpp/board.cpp");
-        for entry in std::fs::read_dir(folder)? {
-            let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == "cpp") {
-                cpp.file(path);
-            }
+        cpp.include(folder).file("cpp/board.cpp").files(with_extension(folder, "cpp")?);
+        for file in ["verilated.cpp", "verilated_threads.cpp"] {
+            cpp.file(tools.verilator.join("include").join(file));
         }
-        cpp.file(tools.verilator.join("include/verilated.cpp"));
-        cpp.file(tools.verilator.join("include/verilated_threads.cpp"));
-        cpp.out_dir(folder).try_compile("splitmem_ulx3s")?;
-        Ok(())
+        compile(cpp, "ulx3s", folder)
     })?;
     // Cargo gets its own copy: the cache may drop this version.
     std::fs::copy(folder.join("libsplitmem_ulx3s.a"), out.join("libsplitmem_ulx3s.a"))?;

@@ -18,32 +18,11 @@ use cache::{Cache, Key};
 use hw::Hw;
 use std::error::Error;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
-use tools::Tools;
+use std::process::ExitCode;
+use tools::{compile, with_extension, Tools, VERILATE};
 
 /// Changes when the way of building changes.
 const RECIPE: &str = "1";
-
-const VERILATE: &[&str] = &[
-    "--cc",
-    "-O3",
-    // RustHDL emits one process a block: defaults first, then a tree of conditions, reset last. Split
-    // up by signal, each signal would walk that tree again: 30 % slower. Kept whole, some processes
-    // read what they cause, and Verilator evaluates those until nothing changes any more.
-    "-fno-split",
-    "-Wno-UNOPTFLAT",
-    "--x-assign",
-    "fast",
-    "--x-initial",
-    "fast",
-    "--noassert",
-    "--no-timing",
-    // The emitted Verilog has its own lint (make lint); RustHDL's style is not to be told again here.
-    "-Wno-lint",
-    "-Wno-style",
-    "--top-module",
-    "top",
-];
 
 fn main() -> ExitCode {
     match build() {
@@ -148,13 +127,11 @@ fn model(
     cache.get(&name, &key, |folder| {
         let source = folder.join("top.v");
         std::fs::write(&source, verilog)?;
-        let mut command = Command::new(tools.verilator.join("bin/verilator"));
-        command.env("VERILATOR_ROOT", &tools.verilator).args(VERILATE);
-        command.args(["--prefix", &format!("V{name}")]).arg("--Mdir").arg(folder);
+        let mut options = VERILATE.to_vec();
         if traced {
-            command.arg("--trace-fst");
+            options.push("--trace-fst");
         }
-        tools::run(command.arg(&source))?;
+        tools.verilate(&options, "top", &name, folder, [source])?;
         let mut cpp = tools.cpp(level);
         cpp.include(folder);
         let sources = with_extension(folder, "cpp")?;
@@ -178,39 +155,14 @@ fn block(
     name: &str,
     verilog: &str,
 ) -> Result<PathBuf, Box<dyn Error>> {
-    // The last of the options is the component's module.
-    let (_, options) = VERILATE.split_last().ok_or("no options")?;
     let mut key = base.clone();
-    key.add(&options.join(" ")).add(name).add(verilog);
+    key.add(&VERILATE.join(" ")).add(name).add(verilog);
     cache.get(name, &key, |folder| {
         let source = folder.join(format!("{name}.v"));
         std::fs::write(&source, verilog)?;
-        let mut command = Command::new(tools.verilator.join("bin/verilator"));
-        command.env("VERILATOR_ROOT", &tools.verilator).args(options).arg(name);
-        command.args(["--prefix", &format!("V{name}")]).arg("--Mdir").arg(folder);
-        tools::run(command.arg(&source))?;
+        tools.verilate(VERILATE, name, name, folder, [source])?;
         let mut cpp = tools.cpp(3);
         cpp.include(folder).files(with_extension(folder, "cpp")?);
         compile(cpp, name, folder)
     })
-}
-
-/// The files in a folder that end so, in a fixed order.
-fn with_extension(folder: &Path, extension: &str) -> Result<Vec<PathBuf>, Box<dyn Error>> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|e| e == extension) {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
-fn compile(mut cpp: cc::Build, name: &str, folder: &Path) -> Result<(), Box<dyn Error>> {
-    let library = format!("splitmem_{name}");
-    cpp.out_dir(folder)
-        .try_compile(&library)
-        .map_err(|error| format!("cannot compile the Verilated C++ of '{name}': {error}").into())
 }

@@ -1,13 +1,12 @@
 //! The soft core: its Verilog and the black box, Verilated to a model of its own.
 
 use crate::cache::{Cache, Key};
-use crate::tools::{self, Tools};
+use crate::tools::{compile, with_extension, Tools};
 use splitmem_abi::soc::SocConfig;
 use splitmem_hdl::soc::sources::{packages, DEFINES};
 use splitmem_hdl::soc::{emit, SOURCES};
 use std::error::Error;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 const VERILATE: &[&str] = &[
     "--cc",
@@ -23,10 +22,6 @@ const VERILATE: &[&str] = &[
     "-Wno-lint",
     "-Wno-style",
     "-Wno-UNOPTFLAT",
-    "--top-module",
-    "top",
-    "--prefix",
-    "Vsoc",
 ];
 
 /// The folder with the model's library, shim included.
@@ -58,17 +53,18 @@ pub fn build(tools: &Tools, cache: &Cache, base: &Key) -> Result<PathBuf, Box<dy
             std::fs::write(&path, text)?;
             files.push(path);
         }
-        let mut command = Command::new(tools.verilator.join("bin/verilator"));
-        command.env("VERILATOR_ROOT", &tools.verilator).args(VERILATE).arg("--Mdir").arg(folder);
-        command.args(DEFINES.map(|name| format!("-D{name}")));
-        command.args(found.includes.iter().map(|folder| format!("-I{}", folder.display())));
-        tools::run(command.args(&files))?;
+        let defines = DEFINES.map(|name| format!("-D{name}"));
+        let includes = found.includes.iter().map(|folder| format!("-I{}", folder.display()));
+        let flags: Vec<String> = defines.into_iter().chain(includes).collect();
+        let options: Vec<&str> =
+            VERILATE.iter().copied().chain(flags.iter().map(String::as_str)).collect();
+        tools.verilate(&options, "top", "soc", folder, &files)?;
         let mut cpp = tools.cpp(3);
         // Ibex's packages have large constants that the C++ keeps in files of their own.
         cpp.include(folder).include("cpp").file("cpp/soc.cpp");
-        cpp.files(crate::with_extension(folder, "cpp")?);
+        cpp.files(with_extension(folder, "cpp")?);
         cpp.define("SOC_RAM", Some(ram_name(folder)?.as_str()));
-        crate::compile(cpp, "soc", folder)
+        compile(cpp, "soc", folder)
     })
 }
 

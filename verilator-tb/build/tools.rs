@@ -4,6 +4,26 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// How Verilog that RustHDL emitted is Verilated.
+pub const VERILATE: &[&str] = &[
+    "--cc",
+    "-O3",
+    // RustHDL emits one process a block: defaults first, then a tree of conditions, reset last. Split
+    // up by signal, each signal would walk that tree again: 30 % slower. Kept whole, some processes
+    // read what they cause, and Verilator evaluates those until nothing changes any more.
+    "-fno-split",
+    "-Wno-UNOPTFLAT",
+    "--x-assign",
+    "fast",
+    "--x-initial",
+    "fast",
+    "--noassert",
+    "--no-timing",
+    // The emitted Verilog has its own lint (make lint); RustHDL's style is not to be told again here.
+    "-Wno-lint",
+    "-Wno-style",
+];
+
 /// The installed tools.
 pub struct Tools {
     /// Verilator's own root: `bin` and `include`.
@@ -54,6 +74,24 @@ impl Tools {
             .arg("--version"))
     }
 
+    /// Verilates module `top` of the sources to class `V{name}` in `folder`.
+    pub fn verilate(
+        &self,
+        options: &[&str],
+        top: &str,
+        name: &str,
+        folder: &Path,
+        sources: impl IntoIterator<Item = impl AsRef<std::ffi::OsStr>>,
+    ) -> Result<(), Box<dyn Error>> {
+        run(Command::new(self.verilator.join("bin/verilator"))
+            .env("VERILATOR_ROOT", &self.verilator)
+            .args(options)
+            .args(["--top-module", top, "--prefix", &format!("V{name}"), "--Mdir"])
+            .arg(folder)
+            .args(sources))
+        .map(drop)
+    }
+
     /// What the C++ compiler says of itself.
     pub fn compiler_version(&self) -> Result<String, Box<dyn Error>> {
         run(self.cpp(0).try_get_compiler()?.to_command().arg("--version"))
@@ -77,6 +115,27 @@ impl Tools {
             .include(include);
         build
     }
+}
+
+/// The files in a folder that end so, in a fixed order.
+pub fn with_extension(folder: &Path, extension: &str) -> Result<Vec<PathBuf>, Box<dyn Error>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|e| e == extension) {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Compiles to `libsplitmem_{name}.a`.
+pub fn compile(mut cpp: cc::Build, name: &str, folder: &Path) -> Result<(), Box<dyn Error>> {
+    let library = format!("splitmem_{name}");
+    cpp.out_dir(folder)
+        .try_compile(&library)
+        .map_err(|error| format!("cannot compile the Verilated C++ of '{name}': {error}").into())
 }
 
 /// Runs a program and returns what it wrote.
