@@ -87,8 +87,7 @@ impl Args {
         let interrupt = Interrupt::install();
         let terminal = |e: serialport::Error| ServeError::Terminal(e.into());
         // Both ends are kept: a client that leaves does not end the terminal.
-        let (mut ours, mut theirs) = TTYPort::pair().map_err(terminal)?;
-        theirs.set_exclusive(false).map_err(terminal)?;
+        let (mut ours, theirs) = TTYPort::pair().map_err(terminal)?;
         ours.set_timeout(Duration::ZERO).map_err(terminal)?;
         let path = theirs.name().unwrap_or_default();
         let defect = self.broken_wire.map(|bit| Defect::DataStuck { bit, high: false });

@@ -119,10 +119,14 @@ impl Session {
         facts
     }
 
-    /// The hardware's counters; none if the component cannot be asked any more.
+    /// The hardware's counters; none if the component has none, or cannot be asked any more.
     fn component_facts(&self) -> Facts {
         let remote = self.memory.inner().remote();
         let mut facts = Facts::new();
+        // Hardware built without statistics answers zero, of its cycles too.
+        if !remote.component_counter(Counter::Cycles).is_ok_and(|cycles| cycles > 0) {
+            return facts;
+        }
         for (counter, name) in Counter::ALL {
             // The cycles stand above, counted where the time passed.
             if counter == Counter::Cycles {
