@@ -71,7 +71,11 @@ fn flash_says_what_it_would_do_and_what_is_missing() {
     let file = folder.path().join("ulx3s.bit");
     let flash = |arguments: &[&str]| {
         let mut command = Command::cargo_bin("splitmem").expect("built with its tests");
-        command.args(["bitstream", "flash", "ulx3s", "--bitstream"]).arg(&file).args(arguments).assert()
+        command
+            .args(["bitstream", "flash", "ulx3s", "--bitstream"])
+            .arg(&file)
+            .args(arguments)
+            .assert()
     };
     flash(&["--dry-run"]).failure().stderr(predicate::str::contains("bitstream build ulx3s"));
     std::fs::write(&file, b"\xff\x00Part: LFE5U-85F\x00\xff\xff\xbd\xb3").expect("write");

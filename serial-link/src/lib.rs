@@ -282,12 +282,15 @@ impl Link {
             return;
         };
         self.flying -= 1;
-        // Of a repeated request nobody knows which copy was answered. From the first one on is too long
-        // after a loss, which the next answers correct; from the last one on would be too short on a
-        // link slower than thought, and nothing would ever correct that.
+        // Of a repeated request nobody knows which copy was answered (Karn). Then the time is thought
+        // to be somewhat longer than it was, at most as long as from the first copy on: enough to
+        // find a link that is slower than thought, and soon undone after a loss.
         let took = now.saturating_sub(flight.first);
-        self.round_trip =
-            if self.round_trip == 0 { took } else { (7 * self.round_trip + took) / 8 };
+        self.round_trip = match (self.round_trip, flight.tries) {
+            (0, _) => took,
+            (known, 1) => (7 * known + took) / 8,
+            (known, _) => (known + known / 4 + 1).min(took.max(known)),
+        };
         let outcome = match (flight.call, kind) {
             (Call::Memory(request), Kind::Line | Kind::Done) => {
                 self.lines.remove(&line_of(&request));
@@ -339,8 +342,9 @@ impl Link {
 
     /// How long an answer may take before its request is repeated.
     fn repeat_after(&self, tries: u32) -> u64 {
-        let base = self.patience.repeat_us.max(4 * self.round_trip);
-        (base << tries.saturating_sub(1).min(4)).min(self.patience.give_up_us)
+        let base = self.patience.repeat_us.max(2 * self.round_trip);
+        // Several tries before the link counts as lost.
+        (base << tries.saturating_sub(1).min(2)).min(self.patience.give_up_us / 8)
     }
 
     /// Appends the bytes to send now.

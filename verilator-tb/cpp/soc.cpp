@@ -18,7 +18,12 @@ struct Soc {
         context.threads(1);
         top = std::make_unique<Vsoc>(&context, "soc");
     }
-    ~Soc() { top->final(); }
+    ~Soc() {
+        top->final();
+        // Ibex has scopes, and a scope signs off at the thread's context, which is that of whatever
+        // model the thread ran last: a model that may be gone.
+        Verilated::threadContextp(&context);
+    }
 
     void step(const SocIn& in, SocOut& out) {
         Vsoc& pins = *top;
