@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | [`kernel`] | the accesses, the same whatever memory is under them |
 //! | [`memory`] | the memory: anonymous, a mapped file, or the component behind ExCache |
+//! | [`programs`] | unmodified programs, which are not compared but slowed down |
 //! | [`path`] | one way, as a child process that runs the kernel |
 //! | [`cgroup`] | a memory limit for a child |
 //! | [`swap`] | swap of our own on zram or in a file |
@@ -16,6 +17,7 @@ pub mod cgroup;
 pub mod kernel;
 pub mod memory;
 pub mod path;
+pub mod programs;
 pub mod swap;
 
 use std::path::Path;

@@ -7,8 +7,10 @@ use std::time::Duration;
 use pcomponent_driver::profile::Profile;
 use serde_json::{Map, Value};
 
+use super::bench_programs;
 use super::output::{command_line, OutputArgs};
 use crate::bench::path::{default_folder, run, Missing, Sizes, Way};
+use crate::bench::programs::Program;
 use crate::error::CliError;
 use crate::facts::Facts;
 use crate::interrupt::Interrupt;
@@ -16,6 +18,9 @@ use crate::progress::Progress;
 use crate::report::bars::{self, Bar, Part};
 use crate::report::Report;
 use crate::size::parse_bytes;
+
+/// Local memory of the programs.
+const QUARTER: &str = "25%";
 
 const AFTER_HELP: &str = "\
 Every way runs the same accesses in a process of its own: pages touched at random and in order, read
@@ -27,6 +32,8 @@ Ctrl-C; swap that the machine has already is left alone.
 
 Examples:
   splitmem bench
+  splitmem bench --programs
+  splitmem bench --programs sort,redis --profile network
   splitmem bench --json --ways local,explicit,zram
   splitmem bench --report bench --dir /mnt/nvme";
 
@@ -52,6 +59,10 @@ pub struct Args {
     /// Profile whose delays are checked: cxl, pcie-dma, network or a TOML file
     #[arg(long, value_name = "NAME|FILE.toml", default_value = "cxl")]
     profile: String,
+    /// Measure unmodified programs instead, a quarter of their memory local, with the profile's timing: all
+    /// of them, or those named
+    #[arg(long, value_enum, value_name = "PROGRAM", value_delimiter = ',', num_args = 0..)]
+    programs: Option<Vec<Program>>,
     /// Folder for the swap file and the mapped file, on a disk
     #[arg(long, value_name = "DIR", default_value_os_t = default_folder())]
     dir: PathBuf,
@@ -90,6 +101,18 @@ impl Args {
         self.output.prepare()?;
         // Until all is undone, further Ctrl-C change nothing.
         let interrupt = Interrupt::install_patient();
+        if let Some(programs) = &self.programs {
+            let programs = if programs.is_empty() { &Program::ALL[..] } else { programs };
+            let set = (QUARTER, self.profile.as_str());
+            let mut facts = bench_programs::measure(programs, set, &self.dir, &interrupt)?;
+            if let Some(folder) = &self.output.report {
+                let mut report = Report::new("splitmem bench --programs", &command_line());
+                report.facts(&facts);
+                let path = report.write(folder, "bench-programs")?;
+                facts.add("report", "Report", path.display().to_string(), "");
+            }
+            return facts.print(self.output.json);
+        }
         let load = load_average();
         let mut results = Results::default();
         let mut progress = Progress::new("measuring");

@@ -9,6 +9,7 @@ use pcomponent_driver::profile::{DelayMeter, Profile};
 
 use crate::bench::kernel::{fill, measure, word_ns, Measured, Op, Part, Pattern};
 use crate::bench::memory::{Explicit, Mapped};
+use crate::bench::programs::pagerank;
 use crate::error::CliError;
 use crate::facts::Facts;
 use crate::size::parse_bytes;
@@ -46,6 +47,9 @@ pub struct Args {
     /// Read random words that are resident instead of touching pages
     #[arg(long)]
     words: bool,
+    /// Rank the vertices of a graph of this many instead, and print a check sum
+    #[arg(long, value_name = "VERTICES", value_parser = clap::value_parser!(u32).range(1..))]
+    pagerank: Option<u32>,
 }
 
 impl Args {
@@ -54,6 +58,11 @@ impl Args {
     /// # Errors
     /// No memory, or wrong contents.
     pub fn run(self) -> Result<(), CliError> {
+        if let Some(vertices) = self.pagerank {
+            let mut facts = Facts::new();
+            facts.add("pagerank", "Sum of squares", pagerank(vertices as usize), "");
+            return facts.print(true);
+        }
         let profile = self.profile.as_deref().map(Profile::named).transpose()?;
         let bytes = usize::try_from(self.bytes).unwrap_or(usize::MAX);
         let local = usize::try_from(self.local).unwrap_or(usize::MAX);

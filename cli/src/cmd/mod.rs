@@ -4,6 +4,7 @@
 pub mod abi;
 pub mod bench;
 pub mod bench_kernel;
+pub mod bench_programs;
 pub mod bitstream;
 pub mod board;
 pub mod calibrate;
@@ -25,3 +26,4 @@ pub mod serve;
 mod serve_vfio;
 pub mod sim;
 pub mod soak;
+pub mod top;

@@ -1,22 +1,30 @@
 //! `splitmem run`: an unmodified program with its memory in the component.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
 use std::time::Instant;
 
 use clap::ValueEnum;
+use mcomponent_firmware::MonitorConfig;
+use pcomponent_driver::backend::model::ModelTransport;
 use pcomponent_driver::config::Prefetch;
 use pcomponent_driver::profile::Profile;
-use pcomponent_driver::transparent::settings::{RunSettings, PROFILE, VARIABLE};
-use pcomponent_driver::transparent::{Limit, MIN_FRAMES};
+use pcomponent_driver::transparent::served::Server;
+use pcomponent_driver::transparent::settings::{RunSettings, PROFILE, SOCKET, VARIABLE};
+use pcomponent_driver::transparent::{Limit, PageStore, TransportStore, MIN_FRAMES};
+use splitmem_abi::config::HwConfig;
+use verilator_tb::{Hw, MonitorPlace};
 
 use super::output::command_line;
 use crate::error::CliError;
 use crate::facts::Facts;
+use crate::machine::{simulation, word, Dram, MachineError};
 use crate::report::Report;
-use crate::run::{counts, program, RunError};
+use crate::run::metrics::Metrics;
+use crate::run::{counts, live, program, RunError};
 use crate::size::{parse_bytes, Size};
 use crate::whole_file;
 
@@ -27,6 +35,7 @@ Examples:
   splitmem run --local 25% -- sort -S 200M words.txt
   splitmem run --local 64MiB --profile cxl -- redis-server --save ''
   splitmem run --local 10% --profile network --report report -- python3 model.py
+  splitmem run --metrics 127.0.0.1:9640 -- redis-server     # and, beside it: splitmem top
   splitmem run --local 25% --json -- sqlite3 big.db 'select count(*) from t' 2>result.json
 
 The program's input and output are its own; the table (or JSON object) goes to the standard error.
@@ -54,9 +63,13 @@ pub struct Args {
     /// this machine answers
     #[arg(long, value_name = "NAME|FILE")]
     profile: Option<String>,
-    /// Memory of the component, for each process
-    #[arg(long, value_name = "SIZE", value_parser = parse_bytes, default_value = "32GiB")]
-    memory: u64,
+    /// Memory of the component: for each process with 'model', else for all together [default: 32GiB, 4GiB
+    /// with 'served', 128MiB with 'rtl']
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
+    memory: Option<u64>,
+    /// If the component is lost, save the pages that it does not have in FILE.PID
+    #[arg(long, value_name = "FILE")]
+    spill: Option<PathBuf>,
     /// What comes in ahead of a touch: none, sequential[:N], stride[:N] or trend[:N]
     #[arg(long, value_name = "POLICY", default_value = "trend:31")]
     prefetch: Prefetch,
@@ -69,6 +82,9 @@ pub struct Args {
     /// Write a self-contained HTML report with plots into this folder
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
+    /// Serve the figures at http://ADDR/metrics for Prometheus while it runs
+    #[arg(long, value_name = "ADDR")]
+    metrics: Option<SocketAddr>,
     /// The program and its arguments
     #[arg(required = true, last = true)]
     program: Vec<OsString>,
@@ -79,7 +95,51 @@ pub struct Args {
 enum Backend {
     /// The golden model, in the program's own process
     Model,
+    /// The golden model, in this process, reached through a socket
+    Served,
+    /// The component's hardware description (large, DDR4-2400) with its monitor on the soft core,
+    /// simulated cycle by cycle in this process: slow, for small programs
+    Rtl,
 }
+
+impl Backend {
+    fn memory(self) -> u64 {
+        match self {
+            Self::Model => 32 << 30,
+            Self::Served => 4 << 30,
+            Self::Rtl => 128 << 20,
+        }
+    }
+
+    /// A component of this many bytes that others are to be served from.
+    fn component(self, bytes: u64) -> Result<Option<Box<dyn PageStore>>, MachineError> {
+        // The component's page table and what its monitor keeps back stand beside the pages.
+        let needed = bytes + bytes / 8 + (64 << 20);
+        let capacity = (bytes / PAGE).min(u64::from(u32::MAX)) as u32;
+        Ok(match self {
+            Self::Model => None,
+            Self::Served => {
+                let pa_bits = needed.next_power_of_two().ilog2();
+                let model = ModelTransport::new(HwConfig { pa_bits, ..HwConfig::LARGE })?;
+                Some(Box::new(TransportStore::new(model, PID, capacity)))
+            }
+            Self::Rtl => {
+                let dram = (Dram::Ddr4_2400, RTL_CLOCK);
+                let frames = (needed / PAGE).min(u64::from(u32::MAX));
+                let monitor =
+                    MonitorConfig { frames: Some(frames as u32), ..MonitorConfig::default() };
+                let monitor = (monitor, MonitorPlace::Firmware);
+                let rtl = simulation(Hw::Large, dram, frames, monitor, None)?;
+                Some(Box::new(TransportStore::new(rtl, PID, capacity)))
+            }
+        })
+    }
+}
+
+/// Clock of the simulated component, in MHz.
+const RTL_CLOCK: u32 = 200;
+/// Whose memory it is at a component that is served: the server's.
+const PID: u16 = 1;
 
 impl Args {
     /// Runs the program, then shows what its processes counted.
@@ -95,17 +155,32 @@ impl Args {
         let profile = self.profile.as_deref().map(Profile::named).transpose()?;
         self.report.as_deref().map_or(Ok(()), Report::prepare)?;
         let folder =
-            tempfile::Builder::new().prefix("splitmem-run-").tempdir().map_err(RunError::Folder)?;
+            tempfile::Builder::new().prefix(live::FOLDER).tempdir().map_err(RunError::Folder)?;
         if let Some(profile) = &profile {
             whole_file::write(&folder.path().join(PROFILE), &profile.to_toml())?;
         }
+        let memory = self.memory.unwrap_or(self.backend.memory());
+        if profile.is_some() && self.backend != Backend::Model {
+            let text = "--profile: a component that is served takes its own time";
+            return Err(CliError::Usage(text.to_owned()));
+        }
+        let served = match self.backend.component(memory)? {
+            None => None,
+            Some(store) => {
+                let server = Server::start(&folder.path().join(SOCKET), store);
+                Some(server.map_err(RunError::Folder)?)
+            }
+        };
+        let spill = self.spill.as_deref().map(std::path::absolute).transpose();
         let settings = RunSettings {
             limit: match self.local {
                 Size::Bytes(bytes) => Limit::Frames((bytes / PAGE) as usize),
                 Size::Share(share) => Limit::Share(share),
             },
             prefetch: self.prefetch,
-            memory: self.memory,
+            memory,
+            served: served.is_some(),
+            spill: spill.map_err(RunError::Folder)?,
             smallest: self.manage_from as usize,
             profile: profile.is_some(),
             folder: Some(folder.path().to_owned()),
@@ -119,6 +194,11 @@ impl Args {
             preload.push(":");
             preload.push(others);
         }
+        let serve = |address| Metrics::serve(address, folder.path());
+        let metrics = self.metrics.map(serve).transpose()?;
+        if let Some(address) = metrics.as_ref().and_then(Metrics::address) {
+            eprintln!("splitmem: metrics at http://{address}/metrics");
+        }
         // Ctrl-C goes to the program, which is in our terminal's group; we wait for it.
         let ignored = ctrlc::set_handler(|| {});
         let started = Instant::now();
@@ -130,7 +210,7 @@ impl Args {
             .map_err(|source| RunError::Start { path, source })?;
         let status = child.wait().map_err(CliError::Output)?;
         let seconds = started.elapsed().as_secs_f64();
-        drop(ignored);
+        drop((ignored, metrics, served));
         let processes = counts::collect(folder.path());
         if processes.is_empty() {
             return Err(failure(status).map_or(RunError::NotLoaded.into(), |error| error));
@@ -149,7 +229,7 @@ impl Args {
         let words: Vec<_> = self.program.iter().map(|word| word.to_string_lossy()).collect();
         all.add("program", "Program", words.join(" "), "");
         all.add("local", "Local memory allowed", self.local.to_string(), "");
-        all.add("backend", "Component", "model", "");
+        all.add("backend", "Component", word(&self.backend), "");
         all.add("profile", "  timing", profile.map_or("none", |p| &p.name), "");
         all.add("prefetch", "Prefetch", self.prefetch.to_string(), "");
         all.extend(counted.clone());

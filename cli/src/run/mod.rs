@@ -1,8 +1,11 @@
 //! Unmodified programs in managed memory: starting them, and what they counted.
 
 pub mod counts;
+pub mod live;
+pub mod metrics;
 pub mod program;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Why a program was not run in managed memory.
@@ -33,6 +36,14 @@ pub enum RunError {
     /// The folder for the processes' counters.
     #[error("cannot make a folder for the run: {0}")]
     Folder(std::io::Error),
+    /// The figures cannot be served.
+    #[error("cannot serve metrics at {address}: {why}; choose another address with --metrics")]
+    Metrics {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        why: String,
+    },
     /// It did not start.
     #[error("cannot start {}: {source}", path.display())]
     Start {

@@ -49,6 +49,9 @@ extern "C" fn begin() {
 
 fn take_over(settings: &RunSettings) -> Result<(), String> {
     report::set_folder(settings.folder.clone());
+    if let Some(file) = &settings.spill {
+        process::spill_to(file).map_err(|error| error.to_string())?;
+    }
     let config = TransparentConfig {
         limit: settings.limit,
         prefetch: settings.prefetch,

@@ -2,7 +2,8 @@
 
 use pcomponent_driver::backend::model::ModelTransport;
 use pcomponent_driver::profile::{Delayed, Profile, ProfileError};
-use pcomponent_driver::transparent::settings::{RunSettings, PROFILE};
+use pcomponent_driver::transparent::served::ServedStore;
+use pcomponent_driver::transparent::settings::{RunSettings, PROFILE, SOCKET};
 use pcomponent_driver::transparent::{Page, PageStore, StoreError, TransportStore};
 use pcomponent_driver::transport::{Expected, TransportError, PAGE_BYTES};
 use splitmem_abi::config::HwConfig;
@@ -10,11 +11,25 @@ use splitmem_abi::config::HwConfig;
 /// The process's number at its component, which is its own.
 const PID: u16 = 1;
 
+/// Why there is no store.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// The profile cannot be read.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// The component cannot be reached.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 /// The store that the settings describe.
 ///
 /// # Errors
-/// If the profile cannot be read.
-pub fn of(settings: &RunSettings) -> Result<Box<dyn PageStore>, ProfileError> {
+/// [`Refused`].
+pub fn of(settings: &RunSettings) -> Result<Box<dyn PageStore>, Refused> {
+    if let (true, Some(folder)) = (settings.served, &settings.folder) {
+        return Ok(Box::new(ServedStore::connect(&folder.join(SOCKET))?));
+    }
     let profile = profile(settings)?;
     let capacity = (settings.memory / PAGE_BYTES as u64).min(u64::from(u32::MAX)) as u32;
     Ok(Box::new(Model { capacity, profile, store: None }))

@@ -85,13 +85,17 @@ unsafe fn fork(args: [usize; 6]) -> isize {
     let answer = gate::inside(|| {
         // Nobody works for the engine meanwhile: the lock is held.
         process::with_blocked(|engine| {
+            let token = match engine.before_fork() {
+                Ok(token) => token,
+                Err(error) => process::lost_with(engine, &error),
+            };
             // SAFETY: no memory is shared; the child goes on from here on its copy of this stack.
             let answer = unsafe { sys::raw(libc::SYS_clone, args) };
             if answer == 0 {
                 signals::adopt();
                 process::alone();
-                if let Err(error) = engine.after_fork() {
-                    process::stop(&error.to_string());
+                if let Err(error) = engine.after_fork(token) {
+                    process::lost_with(engine, &error);
                 }
                 engine.set_stats(report::open());
             } else if answer > 0 {

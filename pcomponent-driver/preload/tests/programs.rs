@@ -39,6 +39,8 @@ fn run(frames: usize) -> Option<Run> {
         memory: 4 << 30,
         smallest: 1,
         profile: false,
+        served: false,
+        spill: None,
         folder: Some(folder.path().to_owned()),
     };
     Some(Run { folder, settings })

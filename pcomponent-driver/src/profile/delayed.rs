@@ -53,6 +53,9 @@ const SLEEP_LATE: Duration = Duration::from_micros(100);
 /// Pages written at once that the device need not have taken yet before the next one waits.
 const POSTED: usize = 256;
 
+/// Half of what a look at the clock takes: who looks again comes later than who does not.
+const HALF_A_LOOK: Duration = Duration::from_nanos(15);
+
 /// Returns at a time, or once `over` says so. A short wait spins on the clock, because a sleeping
 /// thread would come back tens of microseconds late.
 /// Gives the time that it was.
@@ -60,7 +63,7 @@ pub(crate) fn wait_until(at: Instant, mut over: impl FnMut() -> bool) -> Instant
     loop {
         let now = Instant::now();
         let left = at.saturating_duration_since(now);
-        if left.is_zero() || over() {
+        if left < HALF_A_LOOK || over() {
             return now;
         }
         if left > 2 * SLEEP_LATE {

@@ -23,7 +23,9 @@
 #![allow(unsafe_code)]
 
 mod leave;
+mod place;
 
+use std::ffi::CStr;
 use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -160,6 +162,8 @@ pub struct Engine {
     unused: Vec<u32>,
     frames_made: usize,
     resident: usize,
+    /// Of them, those that count as changed.
+    dirty: usize,
     /// Pages on their way, which will be resident.
     coming: usize,
     live: usize,
@@ -216,6 +220,7 @@ impl Engine {
             unused: Vec::new(),
             frames_made: 0,
             resident: 0,
+            dirty: 0,
             coming: 0,
             live: 0,
             hand: 0,
@@ -327,6 +332,7 @@ impl Engine {
         let entry = self.table[page];
         if !entry.has(Entry::DIRTY) {
             self.learn(page, true);
+            self.dirty += 1;
         }
         self.table[page] = entry.with(Entry::WRITABLE | Entry::DIRTY).without(Entry::ASSUMED);
         Ok(())
@@ -385,162 +391,6 @@ impl Engine {
         }
     }
 
-    /// Places pages, in runs of neighbours. There is room for all of them. Only one is touched now, or
-    /// all of them.
-    fn place_all(
-        &mut self,
-        wanted: &[usize],
-        write: bool,
-        touched: Option<usize>,
-    ) -> Result<(), EngineError> {
-        let mut rest = wanted;
-        while let [first, ..] = rest {
-            let writable = self.comes_writable(*first, write, touched);
-            let same = |(i, page): (usize, &usize)| {
-                *page == first + i && self.comes_writable(*page, write, touched) == writable
-            };
-            let len = rest.iter().enumerate().take_while(|pair| same(*pair)).count();
-            self.place(*first, len, writable, write)?;
-            rest = &rest[len..];
-        }
-        self.publish();
-        Ok(())
-    }
-
-    /// Whether a page is let be written from the start: it is being written, or it is likely.
-    fn comes_writable(&self, page: usize, write: bool, touched: Option<usize>) -> bool {
-        let entry = self.table[page];
-        let now = touched.is_none_or(|touched| touched == page);
-        self.habits[page / STRETCH] >= HABIT || (write && (now || !entry.has(Entry::STORED)))
-    }
-
-    /// Places a run of neighbours.
-    fn place(
-        &mut self,
-        first: usize,
-        len: usize,
-        writable: bool,
-        write: bool,
-    ) -> Result<(), EngineError> {
-        // A write that misses comes writable in any case and is no sign of a habit: what was filled
-        // once may be only read from then on.
-        let assumed = writable && !write;
-        let mut prints = [0; WINDOW];
-        let stored = match self.place_where_it_lies(first, len, !writable, assumed)? {
-            Some(print) => {
-                prints[0] = print;
-                1
-            }
-            None => self.place_copies(first, len, !writable, assumed.then_some(&mut prints))?,
-        };
-        add(&self.stats.fetches, stored as u64);
-        add(&self.stats.zero_fills, (len - stored) as u64);
-        for (page, print) in (first..first + len).zip(prints) {
-            let frame = self.take_frame(page);
-            let old = self.table[page];
-            let mut entry = old.in_frame(frame);
-            if writable {
-                entry = entry.with(Entry::WRITABLE | Entry::DIRTY);
-            }
-            if assumed {
-                entry = entry.with(Entry::ASSUMED);
-                self.prints[frame] = print;
-            }
-            if !old.is_live() {
-                self.live += 1;
-                self.stretches[page / STRETCH] += 1;
-            }
-            self.table[page] = entry;
-        }
-        Ok(())
-    }
-
-    /// Places one page with a single copy, if the store has it at hand; gives its fingerprint if it is
-    /// wanted.
-    fn place_where_it_lies(
-        &mut self,
-        page: usize,
-        len: usize,
-        protect: bool,
-        assumed: bool,
-    ) -> Result<Option<u64>, EngineError> {
-        let entry = self.table[page];
-        if len != 1 || !entry.has(Entry::STORED) {
-            return Ok(None);
-        }
-        let address = self.address(page);
-        let Self { store, uffd, .. } = self;
-        let (mut placed, mut print) = (Ok(()), 0);
-        let here = store.with_page(entry.number(), &mut |bytes| {
-            placed = uffd.copy(address, bytes, protect);
-            if assumed {
-                print = fingerprint(bytes);
-            }
-        })?;
-        match placed {
-            Ok(()) | Err(Errno(libc::EEXIST)) => Ok(here.then_some(print)),
-            Err(errno) => Err(refused("place a page")(errno)),
-        }
-    }
-
-    /// Places a run of neighbours by way of a buffer; gives how many were fetched, and their
-    /// fingerprints if they are wanted.
-    fn place_copies(
-        &mut self,
-        first: usize,
-        len: usize,
-        protect: bool,
-        prints: Option<&mut [u64; WINDOW]>,
-    ) -> Result<usize, EngineError> {
-        let mut numbers = [0; WINDOW];
-        let mut stored = 0;
-        for i in 0..len {
-            let entry = self.table[first + i];
-            if entry.has(Entry::STORED) {
-                numbers[stored] = entry.number();
-                stored += 1;
-            }
-        }
-        let pages = if stored == 0 {
-            &self.zeros[..len]
-        } else {
-            self.store.read(&numbers[..stored], &mut self.staging[..stored])?;
-            // Make room for those that hold zeros among them, from the last one on.
-            let mut from = stored;
-            for i in (0..len).rev() {
-                if self.table[first + i].has(Entry::STORED) {
-                    from -= 1;
-                    if from != i {
-                        self.staging.copy_within(from..=from, i);
-                    }
-                } else {
-                    self.staging[i] = Page::ZERO;
-                }
-            }
-            &self.staging[..len]
-        };
-        let address = self.base + first * PAGE_BYTES;
-        match self.uffd.copy(address, page_bytes(pages), protect) {
-            Ok(()) => {}
-            // Neighbours in two of the kernel's mappings, which it does not fill together; or one that
-            // is there already.
-            Err(Errno(libc::ENOENT | libc::EEXIST)) => {
-                for (i, page) in pages.iter().enumerate() {
-                    let address = address + i * PAGE_BYTES;
-                    match self.uffd.copy(address, &page.0, protect) {
-                        Ok(()) | Err(Errno(libc::EEXIST)) => {}
-                        Err(errno) => return Err(refused("place a page")(errno)),
-                    }
-                }
-            }
-            Err(errno) => return Err(refused("place a page")(errno)),
-        }
-        if let Some(prints) = prints {
-            prints.iter_mut().zip(pages).for_each(|(print, page)| *print = fingerprint(&page.0));
-        }
-        Ok(stored)
-    }
-
     fn take_frame(&mut self, page: usize) -> usize {
         let frame = self.unused.pop().map_or(self.frames_made, |frame| frame as usize);
         self.frames_made = self.frames_made.max(frame + 1);
@@ -556,6 +406,7 @@ impl Engine {
         self.frames[frame] = NOBODY;
         self.unused.push(frame as u32);
         self.resident -= 1;
+        self.dirty -= usize::from(self.table[page].has(Entry::DIRTY));
     }
 
     /// A page holds nothing any more.
@@ -606,6 +457,7 @@ impl Engine {
             self.stretches[page / STRETCH] -= 1;
             if entry.has(Entry::RESIDENT) {
                 self.frames[entry.frame()] = target as u32;
+                self.dirty += usize::from(!entry.has(Entry::DIRTY));
                 entry = entry.with(Entry::WRITABLE | Entry::DIRTY).without(Entry::ASSUMED);
             }
             self.table[target] = entry;
@@ -694,12 +546,21 @@ impl Engine {
         self.pinned > 0 && self.pins.iter().flatten().any(|range| range.contains(&page))
     }
 
+    /// Before a fork; gives what the child hands to [`Self::after_fork`].
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn before_fork(&mut self) -> Result<u64, EngineError> {
+        Ok(self.store.before_fork()?)
+    }
+
     /// In the child, after a fork: the kernel has forgotten what it watched, and which pages were
     /// protected. Nothing in the range may have been touched since.
     ///
     /// # Errors
-    /// [`Unavailable`].
-    pub fn after_fork(&mut self) -> Result<(), Unavailable> {
+    /// [`Unavailable`], or the store's.
+    pub fn after_fork(&mut self, token: u64) -> Result<(), EngineError> {
+        self.store.after_fork(token)?;
         self.uffd = Uffd::open()?;
         self.uffd.register(self.base, self.config.span * PAGE_BYTES)?;
         self.dropper = Dropper::new();
@@ -710,11 +571,35 @@ impl Engine {
         for frame in 0..self.frames_made {
             let page = self.frames[frame];
             if page != NOBODY {
+                self.dirty += usize::from(!self.table[page as usize].has(Entry::DIRTY));
                 let entry = self.table[page as usize].with(Entry::WRITABLE | Entry::DIRTY);
                 self.table[page as usize] = entry.without(Entry::ASSUMED);
             }
         }
         Ok(())
+    }
+
+    /// Writes the pages that the component does not have to a file: the line `splitmem spill 1`, then for
+    /// each page its address (8 bytes, little-endian) and its 4096 bytes. Gives their number.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn spill(&self, path: &CStr) -> Result<usize, EngineError> {
+        let failed = refused("write the spill file");
+        let file = sys::create(path).map_err(&failed)?;
+        let write = |bytes: &[u8]| file.write_all(bytes).map_err(&failed);
+        write(b"splitmem spill 1\n")?;
+        let mut count = 0;
+        for page in self.frames[..self.frames_made].iter().filter(|page| **page != NOBODY) {
+            let page = *page as usize;
+            if self.table[page].has(Entry::DIRTY) {
+                let content = self.dropper.read_page(self.address(page))?;
+                write(&(self.address(page) as u64).to_le_bytes())?;
+                write(&content.0)?;
+                count += 1;
+            }
+        }
+        Ok(count)
     }
 
     /// Brings the counts of frames up to date.
@@ -725,6 +610,7 @@ impl Engine {
             }
         };
         self.stats.resident.store(self.resident as u64, Relaxed);
+        self.stats.dirty.store(self.dirty as u64, Relaxed);
         self.stats.live.store(self.live as u64, Relaxed);
         self.stats.limit.store(self.limit(self.live) as u64, Relaxed);
         peak(&self.stats.resident_peak, self.resident);
@@ -740,13 +626,14 @@ impl Engine {
     /// # Errors
     /// What disagrees.
     pub fn check(&self) -> Result<(), String> {
-        let (mut live, mut resident, mut at) = (0, 0, 0);
+        let (mut live, mut resident, mut dirty, mut at) = (0, 0, 0, 0);
         let mut numbers = std::collections::HashSet::new();
         while let Some(page) = self.next_live(at, self.config.span) {
             let entry = self.table[page];
             live += 1;
             if entry.has(Entry::RESIDENT) {
                 resident += 1;
+                dirty += usize::from(entry.has(Entry::DIRTY));
                 if self.frames[entry.frame()] as usize != page {
                     return Err(format!("page {page} is not in its frame {}", entry.frame()));
                 }
@@ -760,17 +647,13 @@ impl Engine {
             at = page + 1;
         }
         let used = self.frames[..self.frames_made].iter().filter(|page| **page != NOBODY).count();
-        let counts = [(live, self.live), (resident, self.resident), (resident, used)];
+        let counts =
+            [(live, self.live), (resident, self.resident), (resident, used), (dirty, self.dirty)];
         match counts.iter().find(|(counted, kept)| counted != kept) {
             Some(_) => Err(format!("counts differ: {counts:?}")),
             None => Ok(()),
         }
     }
-}
-
-fn page_bytes(pages: &[Page]) -> &[u8] {
-    // SAFETY: a page is its bytes and nothing else.
-    unsafe { std::slice::from_raw_parts(pages.as_ptr().cast(), size_of_val(pages)) }
 }
 
 /// A fingerprint of a page's content. Two contents may share one: nothing but a guess may hang on it.

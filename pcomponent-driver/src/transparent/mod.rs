@@ -10,6 +10,7 @@
 //! | [`memory`] | mapping, unmapping, protecting and moving parts of the range |
 //! | [`process`] | the engine of this process, and its signal |
 //! | [`store`] | where pages are that are in no frame |
+//! | [`served`] | a component in another process |
 //! | [`settings`] | what `splitmem run` tells the library in the program |
 //! | [`stats`] | what is counted, readable from outside |
 //! | `ahead` | prefetch |
@@ -26,6 +27,7 @@ mod entry;
 pub mod lock;
 pub mod memory;
 pub mod process;
+pub mod served;
 pub mod settings;
 mod space;
 pub mod stats;

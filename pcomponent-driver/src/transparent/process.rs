@@ -5,7 +5,11 @@
 //! blocked: nobody is interrupted by a miss of its own while holding it.
 #![allow(unsafe_code)]
 
+use std::ffi::{CString, NulError};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::OnceLock;
 
 use super::engine::{Engine, EngineError, Faulted};
 use super::lock::Lock;
@@ -99,6 +103,7 @@ pub fn on_fault(address: usize, write: bool) -> bool {
                 let mut slot = ENGINE.lock();
                 let Some(engine) = slot.as_mut() else { return false };
                 if let Err(error) = engine.arrived(&coming) {
+                    drop(slot);
                     lost(&error);
                 }
                 served(engine);
@@ -109,18 +114,67 @@ pub fn on_fault(address: usize, write: bool) -> bool {
                 drop(slot);
                 sys::yield_now();
             }
-            Err(error) => lost(&error),
+            Err(error) => {
+                drop(slot);
+                lost(&error);
+            }
         }
     }
 }
 
-/// Stops the process because a page of its memory cannot be had.
+/// Where the pages go that the component does not have, if it is lost.
+static SPILL: OnceLock<CString> = OnceLock::new();
+
+/// If the component is lost, the pages that it does not have are to be saved in a file: this path, a dot,
+/// and the process's number. Set once.
+///
+/// # Errors
+/// If a path cannot be like this.
+pub fn spill_to(path: &Path) -> Result<(), NulError> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let _ = SPILL.set(path);
+    Ok(())
+}
+
+/// Stops the process because a page of its memory cannot be had. The caller must not hold the engine.
 pub fn lost(error: &EngineError) -> ! {
+    // Whoever comes second waits for the lock until the process ends.
+    with(|engine| lost_with(engine, error));
+    stop(&error.to_string())
+}
+
+/// As [`lost`], for who holds the engine.
+pub fn lost_with(engine: &Engine, error: &EngineError) -> ! {
+    let is_gone = matches!(error, EngineError::Store(StoreError::Transport(_)));
+    if let (true, Some(path)) = (is_gone, SPILL.get()) {
+        spill(engine, path);
+    }
     match error {
         EngineError::Store(StoreError::Full) => {
             stop("the memory component is full: the program was promised more memory than there is")
         }
         error => stop(&error.to_string()),
+    }
+}
+
+fn spill(engine: &Engine, path: &CString) {
+    let mut path = path.clone().into_bytes();
+    path.extend(format!(".{}", std::process::id()).into_bytes());
+    let Ok(path) = CString::new(path) else { return };
+    let name = path.to_string_lossy();
+    match engine.spill(&path) {
+        Ok(pages) => sys::say(&[
+            &format!("splitmem: {pages} pages that the component does not have were saved in "),
+            &name,
+            "\n",
+        ]),
+        Err(error) => sys::say(&[
+            "splitmem: nothing could be saved in ",
+            &name,
+            ": ",
+            &error.to_string(),
+            "\n",
+        ]),
     }
 }
 

@@ -1,6 +1,6 @@
 //! [`RunSettings`]: what `splitmem run` tells the library in the program, in one environment variable.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::engine::Limit;
 use crate::config::Prefetch;
@@ -10,6 +10,9 @@ pub const VARIABLE: &str = "SPLITMEM_RUN";
 
 /// Name of the profile's file in the run's folder.
 pub const PROFILE: &str = "profile.toml";
+
+/// Name of the socket in the run's folder through which the component is reached.
+pub const SOCKET: &str = "component";
 
 /// The settings of a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +27,11 @@ pub struct RunSettings {
     pub smallest: usize,
     /// Whether the component has the timing of a profile, which is in the folder ([`PROFILE`]).
     pub profile: bool,
+    /// Whether the component is in another process, at the socket in the folder ([`SOCKET`]).
+    pub served: bool,
+    /// Where what the component does not have is saved if it is lost (see
+    /// [`spill_to`](super::process::spill_to)).
+    pub spill: Option<PathBuf>,
     /// Where the processes leave their counters.
     pub folder: Option<PathBuf>,
 }
@@ -42,8 +50,12 @@ impl RunSettings {
         };
         let folder =
             self.folder.as_ref().map_or(String::new(), |f| format!(" folder={}", f.display()));
-        let Self { prefetch, memory, smallest, profile, .. } = self;
-        format!("{limit} prefetch={prefetch} memory={memory} smallest={smallest} profile={profile}{folder}")
+        let Self { prefetch, memory, smallest, profile, served, .. } = self;
+        let spill = self.spill.as_ref().map_or(String::new(), |f| format!(" spill={}", escaped(f)));
+        format!(
+            "{limit} prefetch={prefetch} memory={memory} smallest={smallest} profile={profile} \
+             served={served}{spill}{folder}"
+        )
     }
 
     /// From text.
@@ -73,9 +85,17 @@ impl RunSettings {
             memory: number(value("memory")).ok_or_else(wrong)?,
             smallest: number(value("smallest")).ok_or_else(wrong)?,
             profile: number(value("profile")).ok_or_else(wrong)?,
+            served: number(value("served")).ok_or_else(wrong)?,
+            spill: value("spill")
+                .map(|text| PathBuf::from(text.replace("%20", " ").replace("%25", "%"))),
             folder,
         })
     }
+}
+
+/// A path as one word.
+fn escaped(path: &Path) -> String {
+    path.display().to_string().replace('%', "%25").replace(' ', "%20")
 }
 
 #[cfg(test)]
@@ -92,13 +112,15 @@ mod tests {
                     memory: 1 << 33,
                     smallest: 4096,
                     profile: limit == Limit::Frames(77),
+                    served: limit != Limit::Frames(77),
+                    spill: folder.as_ref().map(|_| PathBuf::from("/var/tmp/a %20 b folder=%")),
                     folder,
                 };
                 assert_eq!(RunSettings::parse(&settings.format()), Ok(settings));
             }
         }
         assert!(RunSettings::parse(
-            "frames=1 share=0.5 prefetch=none memory=1 smallest=1 profile=true"
+            "frames=1 share=0.5 prefetch=none memory=1 smallest=1 profile=true served=false"
         )
         .is_err());
         assert!(RunSettings::parse("").is_err());

@@ -102,6 +102,8 @@ counters! {
     syscall_pages,
     /// Local frames in use.
     resident,
+    /// Of them, those whose content the component does not have, as far as is known.
+    dirty,
     /// The most that were in use at a time.
     resident_peak,
     /// The limit of frames now.

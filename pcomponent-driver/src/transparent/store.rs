@@ -73,6 +73,23 @@ pub trait PageStore: Send {
         None
     }
 
+    /// Before a fork: gives what the child hands to [`Self::after_fork`]. A store in memory of the
+    /// process's own is copied by the kernel, and needs neither.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn before_fork(&mut self) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
+    /// In the child: from now on its memory is its own.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn after_fork(&mut self, _token: u64) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Writes pages. A later read gives what was written; a write that fails later makes a later call
     /// fail.
     ///
@@ -97,6 +114,12 @@ impl<S: PageStore + ?Sized> PageStore for Box<S> {
     }
     fn expect(&mut self, pages: usize) -> Option<Expected> {
         (**self).expect(pages)
+    }
+    fn before_fork(&mut self) -> Result<u64, StoreError> {
+        (**self).before_fork()
+    }
+    fn after_fork(&mut self, token: u64) -> Result<(), StoreError> {
+        (**self).after_fork(token)
     }
     fn write(&mut self, pages: &[(u32, &Page)]) -> Result<(), StoreError> {
         (**self).write(pages)

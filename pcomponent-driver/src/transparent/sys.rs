@@ -11,6 +11,7 @@
 #![allow(unsafe_code)]
 
 use std::arch::global_asm;
+use std::ffi::CStr;
 use std::ops::Range;
 
 /// Linux's number of an error, positive.
@@ -217,6 +218,58 @@ pub fn say(parts: &[&str]) {
     for part in parts {
         // SAFETY: the kernel only reads the text.
         unsafe { raw(libc::SYS_write, [2, part.as_ptr() as usize, part.len(), 0, 0, 0]) };
+    }
+}
+
+/// Sends all of it on a socket. If nobody is at the other end any more this is an error, and no
+/// `SIGPIPE`, which would end a program that knows nothing of the socket.
+pub fn send_all(socket: i32, mut bytes: &[u8]) -> Result<(), Errno> {
+    while !bytes.is_empty() {
+        let (from, flags) = (bytes.as_ptr() as usize, libc::MSG_NOSIGNAL as usize);
+        // SAFETY: the kernel only reads the bytes.
+        let sent =
+            unsafe { raw(libc::SYS_sendto, [socket as usize, from, bytes.len(), flags, 0, 0]) };
+        match result(sent) {
+            Ok(sent) => bytes = &bytes[sent..],
+            Err(Errno(libc::EINTR)) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+/// An open file, closed when dropped.
+pub struct OwnedFile(usize);
+
+/// Makes a file, or empties it.
+pub fn create(path: &CStr) -> Result<OwnedFile, Errno> {
+    let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | libc::O_CLOEXEC;
+    let args = [libc::AT_FDCWD as usize, path.as_ptr() as usize, flags as usize, 0o600, 0, 0];
+    // SAFETY: the kernel reads the path; the descriptor is new.
+    result(unsafe { raw(libc::SYS_openat, args) }).map(OwnedFile)
+}
+
+impl OwnedFile {
+    /// Writes all of it.
+    pub fn write_all(&self, mut bytes: &[u8]) -> Result<(), Errno> {
+        while !bytes.is_empty() {
+            let args = [self.0, bytes.as_ptr() as usize, bytes.len(), 0, 0, 0];
+            // SAFETY: the kernel only reads the bytes.
+            match result(unsafe { raw(libc::SYS_write, args) }) {
+                Ok(0) => return Err(Errno(libc::EIO)),
+                Ok(written) => bytes = &bytes[written..],
+                Err(Errno(libc::EINTR)) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for OwnedFile {
+    fn drop(&mut self) {
+        // SAFETY: the descriptor is ours.
+        unsafe { raw(libc::SYS_close, [self.0, 0, 0, 0, 0, 0]) };
     }
 }
 
