@@ -159,7 +159,7 @@ module proof (
     `REACH(atomic, amo_valid && asked == 4'hf)
     `REACH(waits_for_inside, waited == 1)
 
-    `INVARIANT(stage, has_newer == u.c_valid$q && (!has_newer
+    `INVARIANT(stage, has_newer == u.c_valid$q && u.c_ends$q == to_slot && (!has_newer
         || ({u.c_data$q[bit_], u.c_poison$q, u.c_tag$q} == newer && class_ <= ATOMIC)))
     `INVARIANT(end_, has_older == u.e_dram$q && u.e_inside$q == (picked != 0) && !(has_older && picked != 0)
         && (!has_older || ({u.e_data$q[bit_], u.e_poison$q, u.e_slot$q} == {older[11:10], older[6:0]}

@@ -25,7 +25,7 @@
 
 module proof (
     input clock, reset, valid, invalidate, bad, hit, read, write, found, found_done, found_waiting,
-    input found_stale, room, result, issue_ready, answer_ready,
+    input found_stale, found_leaving, room, result, issue_ready, answer_ready,
     input [2:0] op,
     input [47:0] va,
     input [27:0] frame
@@ -38,7 +38,7 @@ module proof (
     wire [2:0] answer_status;
     top$dispatch u (
         .valid, .invalidate, .bad, .op, .va, .hit, .frame, .read, .write, .found, .found_done,
-        .found_waiting, .found_stale, .room, .result, .issue_ready, .answer_ready, .advance,
+        .found_waiting, .found_stale, .found_leaving, .room, .result, .issue_ready, .answer_ready, .advance,
         .issue, .issue_write, .issue_line, .allocate, .attach, .answer, .answer_status);
 
     wire live = valid && !invalidate;

@@ -1,106 +1,67 @@
-// The DRAM command port: once up, valid stays with the same payload until ready. Each command is
-// exactly one source's, unchanged; the zeroing engine's commands write zeros to whole lines.
+// The DRAM port: each command is exactly one source's, unchanged, and that source is told. (What stands
+// at the pins stays until it is taken: dram_buffer.sv.)
 //
 // block: top$dram
 // k: 1
 // reach: 12
 //
-// mutant: command_stays_until_ready, a request that comes later is offered instead
+// mutant: one_source_a_command, the background is answered with the walks
 //   in: top$dram
-//   replace: locked$d = any && ~cmd_ready
-//   with: locked$d = 1'b0
-// mutant: one_source_a_command, the table engine is answered with the walks
+//   replace: back_ready = picks_back && cmd_ready
+//   with: back_ready = (picks_back || picks_walk) && cmd_ready
+// mutant: one_source_a_command, a request that must wait goes too
 //   in: top$dram
-//   replace: table_ready = (pick == 32'h3) && cmd_ready
-//   with: table_ready = ((pick == 32'h3) || (pick == 32'h2)) && cmd_ready
-// mutant: zeroes_whole_lines, only the lower half of a line is zeroed
-//   in: top$dram
-//   replace: cmd_tag = ((zero_tag) & 10'h3ff) | (c_zero);
-//   with: cmd_tag = ((zero_tag) & 10'h3ff) | (c_zero); cmd_mask = 64'hffffffff; if (0)
+//   replace: (picks_issue && issue_valid)
+//   with: picks_issue
 // mutant: commands_are_unchanged, an atomic's write has the tag of its read
 //   in: top$dram
 //   replace: if (issue_amo) begin
 //   with: if (issue_amo && 0) begin
+// mutant: commands_are_unchanged, a walk is a write if the waiting request is one
+//   in: top$dram
+//   replace: cmd_write = 1'b0
+//   with: cmd_write = issue_write
 `include "common.svh"
 
 module proof (
     input clock, reset, cmd_ready,
-    input issue_present, issue_valid, issue_write, issue_amo, pte_valid, walk_valid,
-    input table_valid, table_write, zero_valid,
-    input [6:0] issue_slot, pte_index, walk_index, table_tag, zero_tag,
-    input [33:0] issue_line, pte_line, walk_line, table_line, zero_line,
-    input [63:0] issue_mask, table_mask,
-    input [511:0] issue_data, table_data,
-    input [1:0] pte_way,
-    input [27:0] pte_frame
+    input issue_present, issue_valid, issue_write, issue_amo, walk_valid, back_valid, back_write,
+    input [6:0] issue_slot, walk_index,
+    input [9:0] back_tag,
+    input [33:0] issue_line, walk_line, back_line,
+    input [63:0] issue_mask, back_mask,
+    input [511:0] issue_data,
+    input [127:0] back_entry
 );
     `CLOCKED
 
-    wire issue_ready, pte_ready, walk_ready, table_ready, zero_ready, cmd_valid, cmd_write;
+    wire issue_ready, walk_ready, back_ready, cmd_valid, cmd_write;
     wire [9:0] cmd_tag;
     wire [33:0] cmd_line;
     wire [63:0] cmd_mask;
     wire [511:0] cmd_data;
     top$dram u (
         .clock, .reset, .issue_present, .issue_valid, .issue_write, .issue_amo, .issue_slot,
-        .issue_line, .issue_mask, .issue_data, .issue_ready, .pte_valid, .pte_index, .pte_way,
-        .pte_frame, .pte_line, .pte_ready, .walk_valid, .walk_index, .walk_line, .walk_ready,
-        .table_valid, .table_write, .table_tag, .table_line, .table_mask, .table_data, .table_ready,
-        .zero_valid, .zero_tag, .zero_line, .zero_ready, .cmd_valid, .cmd_ready, .cmd_write,
-        .cmd_tag, .cmd_line, .cmd_mask, .cmd_data);
+        .issue_line, .issue_mask, .issue_data, .issue_ready, .walk_valid, .walk_index, .walk_line,
+        .walk_ready, .back_valid, .back_write, .back_tag, .back_line, .back_mask, .back_entry,
+        .back_ready, .cmd_valid, .cmd_ready, .cmd_write, .cmd_tag, .cmd_line, .cmd_mask, .cmd_data);
+    `ASSUME(valid_is_present, !issue_valid || issue_present)
 
     // Mask and data count for writes only. Any of their bits.
     `SYMBOLIC(9, bit_)
-
-    // Sources keep valid and payload until ready. The requests' `issue_valid` may come late, after
-    // `issue_present`, but does not fall either.
-    `define STANDS(SOURCE, VALID, PAYLOAD) \
-        reg SOURCE``_waits = 0, SOURCE``_valid_was; \
-        reg [$bits(PAYLOAD)-1:0] SOURCE``_was; \
-        always @(posedge clock) begin \
-            SOURCE``_waits <= started && (VALID) && !SOURCE``_ready; \
-            SOURCE``_was <= PAYLOAD; \
-            SOURCE``_valid_was <= SOURCE``_valid; \
-        end \
-        `ASSUME(SOURCE``_stays, !SOURCE``_waits || ((VALID) && (PAYLOAD) == SOURCE``_was \
-                                                   && (SOURCE``_valid || !SOURCE``_valid_was)))
-    `STANDS(issue, issue_present, {issue_write, issue_amo, issue_slot, issue_line, issue_mask[bit_[5:0]], issue_data[bit_]})
-    `STANDS(pte, pte_valid, {pte_index, pte_way, pte_frame, pte_line})
-    `STANDS(walk, walk_valid, {walk_index, walk_line})
-    `STANDS(table, table_valid, {table_write, table_tag, table_line, table_mask[bit_[5:0]], table_data[bit_]})
-    `STANDS(zero, zero_valid, {zero_tag, zero_line})
-    `ASSUME(valid_is_present, !issue_valid || issue_present)
-
     wire mask_bit = cmd_mask[bit_[5:0]], data_bit = cmd_data[bit_];
-    wire [46:0] command = {cmd_write, cmd_tag, cmd_line, mask_bit & cmd_write, data_bit & cmd_write};
-    reg waits = 0;
-    reg [46:0] was;
-    always @(posedge clock) begin
-        waits <= started && cmd_valid && !cmd_ready;
-        was <= command;
-    end
-    `PROVE(command_stays_until_ready, !waits || (cmd_valid && command == was))
-
     wire taken = cmd_valid && cmd_ready;
-    wire [4:0] from = {issue_valid && issue_ready, pte_valid && pte_ready, walk_valid && walk_ready,
-                       table_valid && table_ready, zero_valid && zero_ready};
+    wire [2:0] from = {issue_valid && issue_ready, walk_valid && walk_ready, back_valid && back_ready};
     `PROVE(one_source_a_command, taken ? (from != 0 && (from & (from - 1'b1)) == 0) : from == 0)
-    `PROVE(zeroes_whole_lines, !from[0] || (cmd_write && cmd_tag == {3'd3, zero_tag}
-        && cmd_line == zero_line && mask_bit && !data_bit))
     `PROVE(commands_are_unchanged,
-        (!from[1] || (cmd_write == table_write && cmd_tag == {3'd4, table_tag}
-            && cmd_line == table_line && mask_bit == table_mask[bit_[5:0]] && data_bit == table_data[bit_]))
-        && (!from[2] || (!cmd_write && cmd_tag == {3'd1, walk_index} && cmd_line == walk_line))
-        && (!from[3] || (cmd_write && cmd_tag == {3'd2, pte_index} && cmd_line == pte_line))
-        && (!from[4] || (cmd_write == issue_write && cmd_line == issue_line
+        (!from[0] || (cmd_write == back_write && cmd_tag == back_tag && cmd_line == back_line
+            && mask_bit == back_mask[bit_[5:0]] && data_bit == back_entry[bit_[6:0]]))
+        && (!from[1] || (!cmd_write && cmd_tag == {3'd1, walk_index} && cmd_line == walk_line))
+        && (!from[2] || (cmd_write == issue_write && cmd_line == issue_line
             && cmd_tag == {issue_amo ? 3'd5 : 3'd0, issue_slot}
             && mask_bit == issue_mask[bit_[5:0]] && data_bit == issue_data[bit_])))
 
-    `REACH(waited, waits && taken)
-    `REACH(requests_step_back, from[3] && issue_present && !waits)
-    `REACH(comes_late, issue_waits && issue_valid && !issue_valid_was)
-
-    // What is offered is a source that waits.
-    wire [4:0] offered = {zero_waits, table_waits, walk_waits, pte_waits, issue_waits && issue_valid_was};
-    `INVARIANT(locked_to_a_source, u.locked$q == waits && (!waits || (u.lock$q <= 4 && offered[u.lock$q])))
+    `REACH(requests_step_back, from[1] && issue_present)
+    `REACH(walks_step_back, from[0] && walk_valid && issue_present)
+    `REACH(must_wait, issue_ready && !issue_valid)
 endmodule

@@ -44,7 +44,7 @@ module proof (
     `ASSUME(take_what_is_granted, !grant_take || grant_valid)
 
     // The frame leaves by a fault's grant, or by the monitor's pop.
-    wire pop = u.popping$q && u.list$valid;
+    wire pop = u.popping$q && u.list$valid && !u.taken$q;
     wire granted = grant_valid && grant_frame == frame;
     wire popped = pop && u.list$frame == frame;
     wire leaves = popped || (grant_take && granted);
@@ -145,6 +145,7 @@ module proof (
     `INVARIANT(list, listed == in_ram + fetched + first + second
                      && 12'(u.list.tail$q - u.list.head$q) == in_ram)
     `INVARIANT(registers, !(second && !first) && !(first && second && fetched))
+    `INVARIANT(taken, !u.taken$q || first)
     `INVARIANT(placed, u.placed$q == slots + listed && u.placed$q <= `DEPTH)
     wire [3:0] in_list;
     `define LISTED(N) \
@@ -155,7 +156,7 @@ module proof (
     `LISTED(2)
     `LISTED(3)
     wire [2:0] at_head = {fetched && u.list.ram$read_data == frame,
-                          first && u.list.first$q == frame, second && u.list.second$q == frame};
+                          first && !u.taken$q && u.list.first$q == frame, second && u.list.second$q == frame};
 
     wire [9+`SLOTS:0] places = {in_queue_0, in_queue_1, in_run, in_slot, in_list, at_head};
     `INVARIANT(in_one_place, (places & (places - 1'b1)) == 0 && (places != 0) == held)

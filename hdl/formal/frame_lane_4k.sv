@@ -13,6 +13,10 @@
 //   in: top$manage$frames$lane_4k$list
 //   replace: if (fetch) begin
 //   with: if (fetch && head$q != 0) begin
+// mutant: granted_once_per_push, a frame is offered again before it has left the list
+//   in: top$manage$frames$lane_4k
+//   replace: && ~popping$q && ~taken$q
+//   with: && ~popping$q
 // mutant: granted_only_when_zeroed, a frame is ready with its last command, not its last answer
 //   in: top$manage$frames$lane_4k$zeroer$slots$0
 //   replace: && ~|unanswered$q

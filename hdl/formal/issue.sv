@@ -1,5 +1,4 @@
-// The issue stage keeps the DRAM port's contract: a request that it presents stays until it is
-// taken, and once it may go it may go. Every request comes from one of four sources, passes the line
+// The issue stage: a request that it shows stays until it is taken. Every request comes from one of four sources, passes the line
 // order once unless that woke it, and carries the line, the mask and the data it came with.
 //
 // block: top$issue
@@ -34,7 +33,7 @@
 
 module proof (
     input clock, reset, accept, amo_valid, wake_valid, look_write, replay_active, replay_issue,
-    input replay_write, hit_issue, hit_write, conflict, ready,
+    input replay_write, hit_issue, hit_write, ready,
     input [6:0] accept_slot, amo_slot, wake_slot, replay_slot, hit_slot,
     input [2:0] amo_word,
     input [33:0] look_line, replay_line, hit_line,
@@ -44,7 +43,7 @@ module proof (
     `CLOCKED
     localparam SLOTS = 4;
 
-    wire amo_take, wake_take, replay_ready, hit_ready, write, pass, waits, present, valid, amo;
+    wire amo_take, wake_take, replay_ready, hit_ready, write, pass, valid, amo;
     wire [6:0] look_slot, slot;
     wire [33:0] line;
     wire [63:0] mask;
@@ -54,27 +53,20 @@ module proof (
         .amo_word, .amo_data, .amo_take, .wake_valid, .wake_slot, .wake_take, .look_slot,
         .look_line, .look_write, .replay_active, .replay_ready, .replay_issue, .replay_slot,
         .replay_write, .replay_line, .hit_ready, .hit_issue, .hit_slot, .hit_write,
-        .hit_line, .slot, .line, .write, .conflict, .pass, .waits, .present, .valid, .amo, .mask,
-        .data, .ready);
+        .hit_line, .slot, .line, .write, .pass, .valid, .amo, .mask, .data, .ready);
 
-    // The sources' contract: replay and hits go when they are told that they may. The line order's:
-    // a conflict of the request that stands here only ends (see line_order.sv).
+    // The sources' contract: replay and hits go when they are told that they may.
     `ASSUME(replay_waits, !replay_issue || (replay_active && replay_ready))
     `ASSUME(hit_waits, !hit_issue || hit_ready)
-    reg stood = 0, was_valid, had_conflict;
-    always @(posedge clock) begin
-        stood <= started && present && !ready;
-        was_valid <= valid;
-        had_conflict <= conflict;
-    end
-    `ASSUME(conflict_only_ends, !(stood && conflict) || had_conflict)
+    reg stood = 0;
+    always @(posedge clock) stood <= started && valid && !ready;
 
     `SYMBOLIC(9, bit_)
     wire mask_bit = mask[bit_[5:0]], data_bit = data[bit_];
     wire [44:0] request = {write, amo, slot, line, mask_bit, data_bit};
     reg [44:0] was;
     always @(posedge clock) was <= request;
-    `PROVE(request_stays_until_taken, !stood || (present && request == was && (valid || !was_valid)))
+    `PROVE(request_stays_until_taken, !stood || (valid && request == was))
 
     // Who came in with the last cycle, and with what.
     wire [3:0] comes = {amo_take, wake_take, replay_issue, hit_issue};
@@ -98,16 +90,16 @@ module proof (
         end
     end
     `PROVE(one_source_a_cycle, (comes & (comes - 1'b1)) == 0)
-    `PROVE(nothing_is_lost, !(comes != 0 && present && !ready) && present == (came || stood))
-    `PROVE(passes_once, pass == (present && ready && !came_ordered))
-    `PROVE(carries_its_line, !present || (slot == came_slot && {write, line} == came_line
+    `PROVE(nothing_is_lost, !(comes != 0 && valid && !ready) && valid == (came || stood))
+    `PROVE(passes_once, pass == (valid && ready && !came_ordered))
+    `PROVE(carries_its_line, !valid || (slot == came_slot && {write, line} == came_line
                                           && (!(amo_take || wake_take) || look_slot == slot_in)))
 
     // Any slot's data, from when it was accepted. Nothing is accepted into a slot that is here.
     `SYMBOLIC(7, any_slot)
     `ASSUME(a_slot, any_slot < SLOTS)
     `ASSUME(slots_there_are, slot_in < SLOTS)
-    `ASSUME(accepts_into_other_slots, !accept || ((!present || accept_slot != slot)
+    `ASSUME(accepts_into_other_slots, !accept || ((!valid || accept_slot != slot)
                                                   && (comes == 0 || accept_slot != slot_in)
                                                   && accept_slot < SLOTS))
     reg kept = 0, kept_mask, kept_data;
@@ -116,24 +108,24 @@ module proof (
         kept_mask <= accept_mask[bit_[5:0]];
         kept_data <= accept_data[bit_];
     end
-    `PROVE(carries_its_data, !present || (amo ? data_bit == came_data
+    `PROVE(carries_its_data, !valid || (amo ? data_bit == came_data
         && mask_bit == came_mask : !(kept && slot == any_slot) || {mask_bit, data_bit} == {kept_mask, kept_data}))
 
-    `REACH(waited_and_went, stood && valid && ready && !was_valid)
+    `REACH(waited_and_went, stood && valid && ready && !came_ordered)
     `REACH(data_after_a_wait, stood && kept && slot == any_slot && !amo && data_bit && ready)
-    `REACH(atomic, present && amo && data_bit && mask_bit && ready && !mask[0])
+    `REACH(atomic, valid && amo && data_bit && mask_bit && ready && !mask[0])
 
-    `INVARIANT(held, present == (came || stood) && (!present
+    `INVARIANT(held, valid == (came || stood) && (!valid
         || (u.s_ordered$q == came_ordered && u.s_amo$q == came_amo && u.s_slot$q == came_slot
             && {u.s_write$q, u.s_line$q} == came_line && came_slot < SLOTS)))
-    `INVARIANT(atomics, !(present && came_amo) || (u.s_amo_data$q[bit_[5:0]] == came_data
+    `INVARIANT(atomics, !(valid && came_amo) || (u.s_amo_data$q[bit_[5:0]] == came_data
                                                    && u.s_amo_mask$q[bit_[5:0]] == came_mask))
     `INVARIANT(stored, !kept || {u.masks.mem[any_slot[1:0]][bit_[5:0]], u.store.mem[any_slot[1:0]][bit_]}
                                 == {kept_mask, kept_data})
-    `INVARIANT(read_again, !present
+    `INVARIANT(read_again, !valid
         || {u.masks$read_data[bit_[5:0]], u.store$read_data[bit_]}
             == {u.masks.mem[slot[1:0]][bit_[5:0]], u.store.mem[slot[1:0]][bit_]})
-    `INVARIANT(read, !(present && kept && slot == any_slot)
+    `INVARIANT(read, !(valid && kept && slot == any_slot)
         || {u.masks$read_data[bit_[5:0]], u.store$read_data[bit_]} == {kept_mask, kept_data})
-    `INVARIANT(stands, !stood || (request == was && (was_valid == (came_ordered || !had_conflict))))
+    `INVARIANT(stands, !stood || request == was)
 endmodule

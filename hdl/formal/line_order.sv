@@ -12,19 +12,19 @@
 // mutant: in_order_of_passing, every request waits behind the first one of its line
 //   in: top$order
 //   replace: tail$d = ((tail$q) & (~hits)) | (passed)
-//   with: tail$d = (tail$q) | (passed & ~{64{hit}})
+//   with: tail$d = (tail$q) | (passed & ~{64{|hits}})
 // mutant: each_goes_as_it_passed, a waiting request's line is not kept
 //   in: top$order
 //   replace: lines$write_enable = pass
-//   with: lines$write_enable = pass && ~hit
+//   with: lines$write_enable = pass && ~|hits
 // mutant: none_is_forgotten, nobody is woken while another one passes
 //   in: top$order
-//   replace: woken$push = |
-//   with: woken$push = ~pass && |
-// mutant: conflict_only_ends, a held line counts only while nothing is accepted
+//   replace: woken$push = wakes$q
+//   with: woken$push = ~pass && wakes$q
+// mutant: who_waits_is_told, a held line counts only while nothing is accepted
 //   in: top$order
-//   replace: conflict = hit
-//   with: conflict = hit && ~accept
+//   replace: conflict = |held_by$q
+//   with: conflict = |held_by$q && ~accept
 `include "common.svh"
 
 module proof (
@@ -36,6 +36,7 @@ module proof (
     localparam SLOTS = 4;
 
     wire conflict, wake_valid, look_write;
+    wire is_held = u.hits != 0; // told in the next cycle
     wire [6:0] wake_slot;
     wire [33:0] look_line;
     top$order u (
@@ -45,10 +46,10 @@ module proof (
 
     // A slot's life: accepted, passed (to the DRAM at once, or to wait until it is woken), finished.
     // One that ends without the DRAM is finished without having passed.
-    reg [SLOTS-1:0] in_flight = 0, waiting = 0, woken = 0, at_dram = 0;
+    reg [SLOTS-1:0] in_flight = 0, waiting = 0, turns = 0, woken = 0, at_dram = 0;
     reg [34:0] passed_as [0:SLOTS-1];
     reg [SLOTS-1:0] ahead [0:SLOTS-1]; // ahead[a][b]: a passed before b, to the same line
-    wire [SLOTS-1:0] passed = waiting | woken | at_dram;
+    wire [SLOTS-1:0] passed = waiting | turns | woken | at_dram;
     wire [SLOTS-1:0] accepting = accept << accept_slot, passing = pass << slot;
     wire [SLOTS-1:0] finishing = finish << finish_slot, going = wake_take << wake_slot;
     `ASSUME(slots_there_are, slot < SLOTS && accept_slot < SLOTS && finish_slot < SLOTS)
@@ -64,9 +65,10 @@ module proof (
     wire [SLOTS-1:0] first; // of those left when this one finishes
     always @(posedge clock) begin
         in_flight <= reset ? 0 : (in_flight & ~finishing) | accepting;
-        at_dram <= reset ? 0 : (at_dram & ~finishing) | (conflict ? 0 : passing) | going;
-        waiting <= reset ? 0 : (waiting & ~first) | (conflict ? passing : 0);
-        woken <= reset ? 0 : (woken & ~going) | first;
+        at_dram <= reset ? 0 : (at_dram & ~finishing) | (is_held ? 0 : passing) | going;
+        waiting <= reset ? 0 : (waiting & ~first) | (is_held ? passing : 0);
+        turns <= reset ? 0 : first;
+        woken <= reset ? 0 : (woken & ~going) | turns;
         for (int a = 0; a < SLOTS; a = a + 1) begin
             if (passing[a]) passed_as[a] <= {write, line};
             ahead[a] <= (reset || finishing[a] || passing[a]) ? 0
@@ -89,20 +91,15 @@ module proof (
     `SYMBOLIC(2, other)
     `PROVE(one_at_a_time, !(one != other && at_dram[one] && at_dram[other]
                             && passed_as[one][33:0] == passed_as[other][33:0]))
-    `PROVE(in_order_of_passing, !(ahead[one][other] && (at_dram[other] || woken[other])))
+    `PROVE(in_order_of_passing, !(ahead[one][other] && (at_dram[other] || turns[other] || woken[other])))
     `PROVE(each_goes_as_it_passed, !(look_slot == one && passed[one] && !passing[one])
         || {look_write, look_line} == passed_as[one])
     `PROVE(none_is_forgotten, wake_valid == (woken != 0) && (!wake_valid || woken[wake_slot[1:0]]))
 
-    // While a request stands in the issue stage, a conflict only ends (what issue.sv assumes).
-    reg stood = 0, had_conflict;
-    reg [33:0] was_line;
-    always @(posedge clock) begin
-        stood <= started && !pass;
-        had_conflict <= conflict;
-        was_line <= line;
-    end
-    `PROVE(conflict_only_ends, !(stood && conflict && line == was_line) || had_conflict)
+    // Who passed in the last cycle is told whether it waits.
+    reg was_held = 0;
+    always @(posedge clock) was_held <= started && pass && is_held;
+    `PROVE(who_waits_is_told, conflict == was_held)
 
     `REACH(three_in_a_row, ahead[0][1] && ahead[1][2] && ahead[0][2])
     `REACH(woken_in_turn, at_dram[1] && ahead[1][2] && u.woken.read_at$q == 1)
@@ -117,10 +114,16 @@ module proof (
         end \
         `INVARIANT(NAME, NAME``_holds)
     `define SAME(A, B) (passed[A] && passed[B] && A != B && passed_as[A][33:0] == passed_as[B][33:0])
-    `define BEHIND(A) u.behind.mem[A]
+    `define BEHIND(A) (u.held_by$q[A] ? u.passed_slot$q : u.behind.mem[A])
     wire [SLOTS-1:0] tail = u.tail$q;
     `INVARIANT(state, u.busy$q == passed && u.in_flight$q == in_flight && (passed & ~in_flight) == 0
-        && (waiting & woken) == 0 && (waiting & at_dram) == 0 && (woken & at_dram) == 0)
+        && (waiting & (turns | woken | at_dram)) == 0 && (turns & (woken | at_dram)) == 0
+        && (woken & at_dram) == 0 && (turns & (turns - 1'b1)) == 0)
+    `INVARIANT(told, (u.held_by$q != 0) == was_held && (u.held_by$q >> SLOTS) == 0
+        && (u.held_by$q & (u.held_by$q - 1'b1)) == 0)
+    `INVARIANT(turn, u.wakes$q == (turns != 0) && (turns == 0 || (u.finished_slot$q < SLOTS
+        && `BEHIND(u.finished_slot$q[1:0]) < SLOTS && turns[`BEHIND(u.finished_slot$q[1:0])]
+        && !u.held_by$q[u.finished_slot$q[1:0]])))
     `ALL(held, !passed[a] || u.lines_held.keys[a] == passed_as[a][33:0])
     `ALL(kept, !passed[a] || u.lines.mem[a] == passed_as[a])
     `ALL(ordered, `SAME(a, b) ? ahead[a][b] != ahead[b][a] : !ahead[a][b])

@@ -15,12 +15,6 @@ module proof (input clock, reset, in_valid, out_ready, input [`WIDTH-1:0] in_dat
     `ASSUME(a_bit, bit_ < `WIDTH)
     wire in_bit = in_data[bit_], out_bit = out_data[bit_];
     wire comes = in_valid && in_ready, goes = out_valid && out_ready;
-    reg stood_in = 0, was_in;
-    always @(posedge clock) begin
-        stood_in <= started && in_valid && !in_ready;
-        was_in <= in_bit;
-    end
-    `ASSUME(source_waits, !stood_in || (in_valid && in_bit == was_in))
 
     // What came in and did not go out, oldest first.
     reg kept [0:1];

@@ -25,15 +25,15 @@ module proof (
     wire [6:0] te_cmd_tag;
     wire [33:0] te_cmd_line;
     wire [63:0] te_cmd_mask;
-    wire [511:0] te_cmd_data;
+    wire [127:0] te_cmd_entry;
     top$manage$engine u (
         .clock, .bus, .table_base, .table_log2, .te_cmd_valid, .te_cmd_write, .te_cmd_tag,
-        .te_cmd_line, .te_cmd_mask, .te_cmd_data, .te_cmd_ready, .te_resp_valid, .te_resp_tag,
+        .te_cmd_line, .te_cmd_mask, .te_cmd_entry, .te_cmd_ready, .te_resp_valid, .te_resp_tag,
         .te_resp_data, .te_resp_poison);
 
     // Any bit of mask and data.
     `SYMBOLIC(9, bit_)
-    wire [43:0] command = {te_cmd_write, te_cmd_tag, te_cmd_line, te_cmd_mask[bit_[5:0]], te_cmd_data[bit_]};
+    wire [43:0] command = {te_cmd_write, te_cmd_tag, te_cmd_line, te_cmd_mask[bit_[5:0]], te_cmd_entry[bit_[6:0]]};
     reg stood = 0;
     reg [43:0] was;
     always @(posedge clock) begin

@@ -82,16 +82,16 @@ module proof (
             filled <= 0;
             same <= 1;
         end
-        late_1 <= filling;
+        late_1 <= (!advance && late_1) || filling;
         late_2 <= (advance ? late_1 : late_2) || filling;
         late_3 <= (advance ? late_2 : late_3) || filling;
     end
 
-    // What stood at the time of a lookup: while it is in stage 0, or held in stage 1.
+    // What stood at the time of a lookup: while it is in stage 0.
     reg filled_1 = 1, filled_2 = 1, filled_3 = 1, same_1 = 0, same_2 = 0, same_3 = 0;
     always @(posedge clock) begin
-        {filled_1, same_1} <= {filled, same};
-        if (advance) {filled_2, filled_3, same_2, same_3} <= {filled_1, filled_2, same_1, same_2};
+        if (advance) {filled_1, filled_2, filled_3, same_1, same_2, same_3}
+            <= {filled, filled_1, filled_2, same, same_1, same_2};
     end
 
     `PROVE(no_hit_unless_filled, !(looks_3 && hit_3 && !filled_3))
@@ -127,13 +127,15 @@ module proof (
         `INVARIANT(read_2_``W, !(looks_2 && `HOLDS(u.ways$``W.entry$q)) \
             || (filled_2 && (!same_2 || `GIVES(u.ways$``W.entry$q)))) \
         `INVARIANT(read_3_``W, !(looks_3 && u.ways$``W.hit_3$q) || (filled_3 && (!same_3 \
-            || {u.ways$``W.write_3$q, u.ways$``W.read_3$q, u.ways$``W.frame_3$q} == translation))) \
+            || u.ways$``W.frame_3$q == translation[27:0]))) \
         `INVARIANT(clears_1_``W, !(clears_1 && `HOLDS(u.ways$``W.ram.mem[set])) \
             || late_1 || `HOLDS(u.ways$``W.ram$read_data)) \
         `INVARIANT(clears_2_``W, !(clears_2 && `HOLDS(u.ways$``W.ram.mem[set])) \
             || late_2 || `HOLDS(u.ways$``W.entry$q)) \
         `INVARIANT(clears_3_``W, !(clears_3 && `HOLDS(u.ways$``W.ram.mem[set])) \
             || late_3 || u.ways$``W.hit_3$q)
+    `INVARIANT(any_hit_3, u.s3_hit$q == (u.ways$0.hit_3$q || u.ways$1.hit_3$q))
+    `INVARIANT(permissions_3, !(looks_3 && hit_3 && same_3) || {write_3, read_3} == translation[29:28])
     `WAY(0)
     `WAY(1)
 endmodule

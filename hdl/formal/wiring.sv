@@ -11,7 +11,7 @@
 // cut: top$intake top$tlb top$bucket top$walks top$walk_queue top$matcher top$dispatch top$replay
 // cut: top$issue top$order top$dram top$completion top$amo top$responses_0 top$responses_1
 // cut: top$shootdown top$manage$registers top$manage$frames top$manage$engine top$manage$events
-// cut: top$accepted top$entrance top$sends top$zeroes top$commands top$manage$mailbox top$manage$interrupts top$manage$shootdown
+// cut: top$accepted top$entrance top$sends top$zeroes top$background top$commands top$manage$mailbox top$manage$interrupts top$manage$shootdown
 // paths: outputs_come_from_registers, p0_req_ready p1_req_ready from p0_req_valid p1_req_valid
 //
 // mutant: outputs_come_from_registers, a DRAM command waits for the DRAM to be ready
@@ -50,6 +50,10 @@
 //   in: top
 //   replace: dram$walk_valid = walk_queue$nonempty
 //   with: dram$walk_valid = walk_queue$nonempty && ~issue$amo
+// mutant: commands_have_their_sources, a request goes on though its line is held
+//   in: top
+//   replace: sends$drop = order$conflict
+//   with: sends$drop = 1'b0
 // mutant: replies_reach_the_completion, a poisoned reply is always taken
 //   in: top
 //   replace: dram_resp_ready = beats$reply_ready
@@ -159,26 +163,33 @@ module proof (
             u.commands$out_ready}
         == {u.commands$out_valid, u.commands$out_data, dram_cmd_ready})
     `PROVE(commands_have_their_sources,
-        {u.sends$in_valid, u.sends$in_data, u.issue$ready, u.issue$conflict}
+        {u.sends$in_valid, u.sends$in_data, u.issue$ready, u.sends$drop}
         == {u.issue$valid, u.issue$amo, u.issue$write, u.issue$slot, u.issue$line, u.issue$mask, u.issue$data,
             u.sends$in_ready, u.order$conflict}
         && {u.dram$issue_present, u.dram$issue_valid, u.dram$issue_amo, u.dram$issue_write, u.dram$issue_slot,
             u.dram$issue_line, u.dram$issue_mask, u.dram$issue_data, u.sends$out_ready}
-        == {u.sends$out_valid, u.sends$out_valid, u.sends$out_data, u.dram$issue_ready}
+        == {u.sends$present, u.sends$out_valid, u.sends$out_data, u.dram$issue_ready}
         && {u.order$slot, u.order$line, u.order$write, u.order$pass, u.order$wake_take}
         == {u.issue$slot, u.issue$line, u.issue$write, u.issue$pass, u.issue$wake_take}
-        && {u.dram$pte_valid, u.dram$pte_index, u.dram$pte_way, u.dram$pte_frame, u.dram$pte_line, u.replay$pte_ready}
-        == {u.replay$pte_valid, u.replay$pte_index, u.replay$pte_way, u.replay$pte_frame, u.replay$pte_line, u.dram$pte_ready}
+        && {u.dram$back_valid, u.dram$back_write, u.dram$back_tag, u.dram$back_line, u.dram$back_mask, u.dram$back_entry,
+            u.background$ready}
+        == {u.background$valid, u.background$write, u.background$tag, u.background$line, u.background$mask,
+            u.background$entry, u.dram$back_ready}
+        && {u.background$pte_valid, u.background$pte_index, u.background$pte_way, u.background$pte_frame,
+            u.background$pte_line, u.replay$pte_ready}
+        == {u.replay$pte_valid, u.replay$pte_index, u.replay$pte_way, u.replay$pte_frame, u.replay$pte_line,
+            u.background$pte_ready}
         && {u.dram$walk_valid, u.dram$walk_index, u.dram$walk_line, u.walk_queue$pop}
         == {u.walk_queue$nonempty, u.walk_queue$head, u.walk_queue$nonempty && u.dram$walk_ready}
-        && {u.dram$table_valid, u.dram$table_write, u.dram$table_tag, u.dram$table_line, u.dram$table_mask,
-            u.dram$table_data, u.manage.engine$te_cmd_ready}
+        && {u.background$table_valid, u.background$table_write, u.background$table_tag, u.background$table_line,
+            u.background$table_mask, u.background$table_entry, u.manage.engine$te_cmd_ready}
         == {u.manage.engine$te_cmd_valid, u.manage.engine$te_cmd_write, u.manage.engine$te_cmd_tag,
-            u.manage.engine$te_cmd_line, u.manage.engine$te_cmd_mask, u.manage.engine$te_cmd_data, u.dram$table_ready}
+            u.manage.engine$te_cmd_line, u.manage.engine$te_cmd_mask, u.manage.engine$te_cmd_entry,
+            u.background$table_ready}
         && {u.zeroes$in_valid, u.zeroes$in_data, u.manage.frames$zero_cmd_ready}
         == {u.manage.frames$zero_cmd_valid, u.manage.frames$zero_cmd_tag, u.manage.frames$zero_cmd_line, u.zeroes$in_ready}
-        && {u.dram$zero_valid, u.dram$zero_tag, u.dram$zero_line, u.zeroes$out_ready}
-        == {u.zeroes$out_valid, u.zeroes$out_data, u.dram$zero_ready})
+        && {u.background$zero_valid, u.background$zero_tag, u.background$zero_line, u.zeroes$out_ready}
+        == {u.zeroes$out_valid, u.zeroes$out_data, u.background$zero_ready})
 
     // Into completion.sv, from there to frames.sv.
     `PROVE(replies_reach_the_completion,

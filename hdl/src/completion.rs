@@ -76,6 +76,8 @@ pub struct Completion {
     requests: LutRam<Bits<99>, 7>,
     c_valid: DFF<Bit>,
     c_tag: DFF<Bits<10>>,
+    /// It is a request's.
+    c_ends: DFF<Bit>,
     c_data: DFF<Bits<512>>,
     c_poison: DFF<Bit>,
     hit_held: DFF<Bit>,
@@ -101,7 +103,7 @@ pub struct Completion {
 
     kind: Signal<Local, Bits<3>>,
     is_data: Signal<Local, Bit>,
-    is_atomic_write: Signal<Local, Bit>,
+    kind_in: Signal<Local, Bits<3>>,
     from_dram: Signal<Local, Bit>,
     from_inside: Signal<Local, Bit>,
     pick_inside: Signal<Local, Bit>,
@@ -152,6 +154,7 @@ impl Logic for Completion {
             clock,
             c_valid,
             c_tag,
+            c_ends,
             c_data,
             c_poison,
             hit_held,
@@ -187,9 +190,8 @@ impl Logic for Completion {
         // Who ends in this cycle.
         self.kind.next = self.c_tag.q.val().get_bits::<3>(7);
         self.is_data.next = self.kind.val() == self.c_data_class.val();
-        self.is_atomic_write.next = self.kind.val() == self.c_atomic.val();
-        self.from_dram.next =
-            self.c_valid.q.val() && (self.is_data.val() || self.is_atomic_write.val());
+        self.kind_in.next = self.dram_tag.val().get_bits::<3>(7);
+        self.from_dram.next = self.c_ends.q.val();
         self.from_inside.next =
             self.amo_answer.val() || self.replay_held.q.val() || self.hit_held.q.val();
         self.pick_inside.next =
@@ -201,10 +203,14 @@ impl Logic for Completion {
         self.dram_ready.next = !self.c_valid.q.val() || self.go.val();
         if self.go.val() {
             self.c_valid.d.next = false;
+            self.c_ends.d.next = false;
         }
         if (!self.c_valid.q.val()) || self.go.val() {
             self.c_valid.d.next = self.dram_valid.val();
             self.c_tag.d.next = self.dram_tag.val();
+            self.c_ends.d.next = self.dram_valid.val()
+                && ((self.kind_in.val() == self.c_data_class.val())
+                    || (self.kind_in.val() == self.c_atomic.val()));
             self.c_data.d.next = self.dram_data.val();
             self.c_poison.d.next = self.dram_poison.val();
         }
@@ -297,6 +303,7 @@ impl Logic for Completion {
         self.amo_old.next = self.e_data.q.val().get_bits::<64>(self.word.val().index());
         if self.reset.val() {
             self.c_valid.d.next = false;
+            self.c_ends.d.next = false;
             self.e_dram.d.next = false;
             self.e_inside.d.next = false;
             self.hit_held.d.next = false;

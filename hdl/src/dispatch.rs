@@ -27,7 +27,7 @@ pub struct Dispatch {
     pub found_stale: Signal<In, Bit>,
     pub found_leaving: Signal<In, Bit>,
     pub room: Signal<In, Bit>,
-    /// A walk's result takes the replay queue's port in this cycle.
+    /// A walk's result takes the replay queue's port in the next cycle.
     pub result: Signal<In, Bit>,
     pub issue_ready: Signal<In, Bit>,
     pub answer_ready: Signal<In, Bit>,
@@ -51,8 +51,8 @@ pub struct Dispatch {
     misses: Signal<Local, Bit>,
     errs: Signal<Local, Bit>,
     hits: Signal<Local, Bit>,
-    revives: Signal<Local, Bit>,
     join_held: Signal<Local, Bit>,
+    revives: Signal<Local, Bit>,
     held: Signal<Local, Bit>,
     check: Param<Bit>,
     bad_request: Param<Bits<3>>,
@@ -91,11 +91,11 @@ impl Logic for Dispatch {
         self.errs.next = self.live.val()
             && !self.joins.val()
             && (self.bad.val() || (self.hit.val() && self.denied.val()));
-        self.revives.next = self.joins.val() && self.found_done.val() && !self.found_waiting.val();
+        self.revives.next = self.found_done.val() && !self.found_waiting.val();
         // An entry whose translation may be old must run dry before it serves anybody new. One that
         // may be over in this cycle is over, or can be joined, in the next.
         self.join_held.next = (self.found_done.val() && self.found_stale.val())
-            || (self.found_done.val() && !self.found_waiting.val() && self.result.val())
+            || (self.revives.val() && self.result.val())
             || self.found_leaving.val();
         self.held.next = (self.joins.val() && self.join_held.val())
             || (self.misses.val() && !self.room.val())
@@ -112,7 +112,7 @@ impl Logic for Dispatch {
         }
         self.allocate.next = self.misses.val() && self.room.val();
         self.attach.next = self.joins.val() && !self.join_held.val();
-        self.again.next = self.revives.val() && !self.join_held.val();
+        self.again.next = self.joins.val() && self.revives.val() && !self.join_held.val();
         self.answer.next = self.errs.val() && self.answer_ready.val();
         self.answer_status.next = self.no_permission.val();
         if self.bad.val() {

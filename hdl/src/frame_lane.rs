@@ -1,8 +1,8 @@
 //! Frames of one size on their way to a fault: pushed, cleared, listed, granted.
 //!
 //! In: runs of frames (`push`). Out: `grant_valid` with `grant_frame`, taken by `grant_take` in the
-//! same cycle, one in two cycles as long as the list holds any; `more` while frames are pushed that are
-//! not yet at the head of the list, so that a grant may become valid without software.
+//! same cycle, one in three cycles as long as the list holds any; `more` while frames are pushed that
+//! are not yet at the head of the list, so that a grant may become valid without software.
 //! If `grant_valid` and `more` are both zero, every frame ever pushed was granted or popped.
 //!
 //! FREE_POP takes from the same head. While a pop is under way no grant is valid, so no frame goes
@@ -54,6 +54,8 @@ pub struct FrameLane {
     /// Of these, the ones listed or being cleared: they have their place in the list.
     placed: DFF<Bits<16>>,
     below: DFF<Bit>,
+    /// The head was granted in the last cycle: it leaves the list in this one.
+    taken: DFF<Bit>,
     popping: DFF<Bit>,
     popped: DFF<Bits<28>>,
     popped_valid: DFF<Bit>,
@@ -92,14 +94,14 @@ impl FrameLane {
             valid_lsb: lsb(field::FREE_4K_POP::VALID),
         } clock bus read_data waits push push_base push_count queued busy low cleared grant_valid
           grant_frame grant_take more cmd_valid cmd_line cmd_slot cmd_ready ack_valid ack_slot owed
-          placed below popping popped popped_valid leaves pushed left spoken_for)
+          placed below taken popping popped popped_valid leaves pushed left spoken_for)
     }
 }
 
 impl Logic for FrameLane {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, owed, placed, below, popping, popped, popped_valid);
+        dff_setup!(self, clock, owed, placed, below, taken, popping, popped, popped_valid);
         clock!(self, clock, zeroer, list, free, pending, threshold, pop);
         self.free.bus.next = self.bus.val();
         self.pending.bus.next = self.bus.val();
@@ -131,7 +133,7 @@ impl Logic for FrameLane {
         if self.popping.q.val() {
             self.popped.d.next = 0.into();
             self.popped_valid.d.next = false;
-            if self.list.valid.val() {
+            if self.list.valid.val() && !self.taken.q.val() {
                 self.popping.d.next = false;
                 self.popped.d.next = self.list.frame.val();
                 self.popped_valid.d.next = true;
@@ -141,9 +143,11 @@ impl Logic for FrameLane {
             }
         }
         self.waits.next = self.popping.q.val();
-        self.grant_valid.next = self.list.valid.val() && !self.popping.q.val();
+        self.taken.d.next = self.grant_take.val();
+        self.grant_valid.next =
+            self.list.valid.val() && !self.popping.q.val() && !self.taken.q.val();
         self.grant_frame.next = self.list.frame.val();
-        self.leaves.next = self.grant_take.val() || (self.popping.q.val() && self.list.valid.val());
+        self.leaves.next = self.taken.q.val() || (self.popping.q.val() && self.list.valid.val());
         self.list.take.next = self.leaves.val();
 
         self.pushed.next = 0.into();
@@ -180,6 +184,7 @@ impl Logic for FrameLane {
             self.owed.d.next = 0.into();
             self.placed.d.next = 0.into();
             self.below.d.next = false;
+            self.taken.d.next = false;
             self.popping.d.next = false;
         }
     }

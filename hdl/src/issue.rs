@@ -2,8 +2,8 @@
 //!
 //! Four ways lead here, in this order: an atomic's write, a request woken by the line order, a
 //! replayed one (there is one in two cycles at most, so it does not starve the last), one straight out
-//! of the TLB. It stays one cycle if there is room before the DRAM port (or its line is held and it
-//! goes to wait): TLB hits stand here four cycles after they were accepted.
+//! of the TLB. It stays one cycle if there is room before the DRAM port: TLB hits stand here four
+//! cycles after they were accepted. If its line is held it is told so before the DRAM port, and waits.
 
 use crate::prim::BlockRam;
 use rust_hdl::prelude::*;
@@ -49,17 +49,14 @@ pub struct Issue {
     pub slot: Signal<Out, Bits<7>>,
     pub line: Signal<Out, Bits<34>>,
     pub write: Signal<Out, Bit>,
-    pub conflict: Signal<In, Bit>,
     pub pass: Signal<Out, Bit>,
-    pub waits: Signal<Out, Bit>,
 
-    /// To the DRAM port. `present` claims the port; `valid` is late (it knows of the line order).
-    pub present: Signal<Out, Bit>,
+    /// To the DRAM port.
     pub valid: Signal<Out, Bit>,
     pub amo: Signal<Out, Bit>,
     pub mask: Signal<Out, Bits<64>>,
     pub data: Signal<Out, Bits<512>>,
-    /// The port would take it in this cycle.
+    /// There is room for it.
     pub ready: Signal<In, Bit>,
 
     store: BlockRam<Bits<512>, 7>,
@@ -72,7 +69,6 @@ pub struct Issue {
     s_line: DFF<Bits<34>>,
     s_amo_mask: DFF<Bits<64>>,
     s_amo_data: DFF<Bits<64>>,
-    stops: Signal<Local, Bit>,
     free: Signal<Local, Bit>,
     open: Signal<Local, Bit>,
     take_slot: Signal<Local, Bits<7>>,
@@ -103,7 +99,6 @@ impl Logic for Issue {
         self.masks.write_address.next = self.accept_slot.val();
         self.masks.write_data.next = self.accept_mask.val();
 
-        self.stops.next = self.conflict.val() && !self.s_ordered.q.val();
         self.free.next = !self.s_valid.q.val() || self.ready.val();
         self.amo_take.next = self.amo_valid.val() && self.free.val();
         self.wake_take.next = self.wake_valid.val() && self.free.val() && !self.amo_valid.val();
@@ -161,9 +156,7 @@ impl Logic for Issue {
         self.line.next = self.s_line.q.val();
         self.write.next = self.s_write.q.val();
         self.pass.next = self.s_valid.q.val() && self.ready.val() && !self.s_ordered.q.val();
-        self.waits.next = self.s_valid.q.val() && self.ready.val() && self.stops.val();
-        self.present.next = self.s_valid.q.val();
-        self.valid.next = self.s_valid.q.val() && !self.stops.val();
+        self.valid.next = self.s_valid.q.val();
         self.amo.next = self.s_amo.q.val();
         self.mask.next = self.masks.read_data.val();
         self.data.next = self.store.read_data.val();

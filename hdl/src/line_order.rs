@@ -1,7 +1,8 @@
 //! Line order: two requests to one physical line take effect one after the other.
 //!
 //! Every slot that is in flight holds its line. A request whose line is held waits behind the last
-//! one to hold it (a chain, one link a slot) and is woken when that one took effect. So a DRAM
+//! one to hold it (a chain, one link a slot) and is woken when that one took effect. Lines are compared
+//! in the cycle in which a request passes; in the next one it is told that it must wait. So a DRAM
 //! controller may reorder as it likes, an atomic's read and write stand together, and it makes no
 //! difference through which pid or port a line is reached.
 
@@ -17,13 +18,14 @@ pub struct LineOrder {
     pub accept: Signal<In, Bit>,
     pub accept_slot: Signal<In, Bits<7>>,
 
-    /// The issue stage's request: its line is held by another.
+    /// The issue stage's request.
     pub slot: Signal<In, Bits<7>>,
     pub line: Signal<In, Bits<34>>,
     pub write: Signal<In, Bit>,
-    pub conflict: Signal<Out, Bit>,
     /// It leaves the issue stage for the first time, to the DRAM or to wait.
     pub pass: Signal<In, Bit>,
+    /// The line of the request that passed in the last cycle is held by another: it waits.
+    pub conflict: Signal<Out, Bit>,
 
     pub finish: Signal<In, Bit>,
     pub finish_slot: Signal<In, Bits<7>>,
@@ -52,12 +54,19 @@ pub struct LineOrder {
     noted: DFF<Bits<64>>,
     busy: DFF<Bits<64>>,
     tail: DFF<Bits<64>>,
+    /// Who held the line of the request that passed in the last cycle, and that request's slot.
+    held_by: DFF<Bits<64>>,
+    passed_slot: DFF<Bits<7>>,
+    /// The request that took effect in the last cycle had one behind it.
+    wakes: DFF<Bit>,
+    finished_slot: DFF<Bits<7>>,
     accepted: Signal<Local, Bits<64>>,
     finished: Signal<Local, Bits<64>>,
     passed: Signal<Local, Bits<64>>,
     hits: Signal<Local, Bits<64>>,
-    hit: Signal<Local, Bit>,
     one: Param<Bits<64>>,
+    /// The slots that there are.
+    all: Param<Bits<64>>,
 }
 
 impl LineOrder {
@@ -69,6 +78,7 @@ impl LineOrder {
             lines: LutRam::new(slots),
             woken: Fifo::new(slots),
             one: Param::new(1u64.into()),
+            all: Param::new((u64::MAX >> (64 - slots)).into()),
             ..Default::default()
         }
     }
@@ -78,19 +88,20 @@ impl Logic for LineOrder {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, in_flight, noted, busy, tail);
+        dff_setup!(self, clock, held_by, passed_slot, wakes, finished_slot);
         clock!(self, clock, lines_held, behind, lines, woken);
         self.woken.reset.next = self.reset.val();
         self.accepted.next = 0.into();
         self.finished.next = 0.into();
         self.passed.next = 0.into();
         if self.accept.val() {
-            self.accepted.next = (self.one.val()) << (self.accept_slot.val());
+            self.accepted.next = ((self.one.val()) << (self.accept_slot.val())) & (self.all.val());
         }
         if self.finish.val() {
-            self.finished.next = (self.one.val()) << (self.finish_slot.val());
+            self.finished.next = ((self.one.val()) << (self.finish_slot.val())) & (self.all.val());
         }
         if self.pass.val() {
-            self.passed.next = (self.one.val()) << (self.slot.val());
+            self.passed.next = ((self.one.val()) << (self.slot.val())) & (self.all.val());
         }
         // One that takes effect in this cycle is over: nobody needs to wait behind it.
         self.lines_held.look.next = self.line.val();
@@ -98,9 +109,6 @@ impl Logic for LineOrder {
             & (self.busy.q.val())
             & (self.tail.q.val())
             & (!self.finished.val());
-        self.hit.next = self.hits.val().any();
-        self.holder.bits.next = self.hits.val();
-        self.conflict.next = self.hit.val();
         self.lines_held.write_enable.next = self.pass.val();
         self.lines_held.write_address.next = self.slot.val();
         self.lines_held.write_data.next = self.line.val();
@@ -112,6 +120,11 @@ impl Logic for LineOrder {
         if self.pass.val() {
             self.tail.d.next = ((self.tail.q.val()) & (!self.hits.val())) | (self.passed.val());
         }
+        self.held_by.d.next = 0.into();
+        if self.pass.val() {
+            self.held_by.d.next = self.hits.val();
+        }
+        self.passed_slot.d.next = self.slot.val();
         self.noted.d.next = (self.noted.q.val()) & (!self.finished.val());
         if self.mark.val() {
             self.noted.d.next = (self.in_flight.q.val()) & (!self.finished.val());
@@ -119,12 +132,17 @@ impl Logic for LineOrder {
         self.any_marked.next = self.noted.q.val().any();
         self.idle.next = !(self.in_flight.q.val().any());
 
-        self.behind.write_enable.next = self.pass.val() && self.hit.val();
+        self.conflict.next = self.held_by.q.val().any();
+        self.holder.bits.next = self.held_by.q.val();
+        self.behind.write_enable.next = self.held_by.q.val().any();
         self.behind.write_address.next = self.holder.index.val();
-        self.behind.write_data.next = self.slot.val();
-        self.behind.read_address.next = self.finish_slot.val();
-        self.woken.push.next =
+        self.behind.write_data.next = self.passed_slot.q.val();
+        // In the cycle after it took effect: one that passed just before is behind it by then.
+        self.wakes.d.next =
             ((self.finished.val()) & (self.busy.q.val()) & (!self.tail.q.val())).any();
+        self.finished_slot.d.next = self.finish_slot.val();
+        self.behind.read_address.next = self.finished_slot.q.val();
+        self.woken.push.next = self.wakes.q.val();
         self.woken.push_data.next = self.behind.read_data.val();
         self.wake_valid.next = self.woken.nonempty.val();
         self.wake_slot.next = self.woken.head.val();
@@ -140,6 +158,8 @@ impl Logic for LineOrder {
             self.in_flight.d.next = 0.into();
             self.noted.d.next = 0.into();
             self.busy.d.next = 0.into();
+            self.held_by.d.next = 0.into();
+            self.wakes.d.next = false;
         }
     }
 }

@@ -86,7 +86,8 @@ pub struct Manage {
     pub te_cmd_tag: Signal<Out, Bits<7>>,
     pub te_cmd_line: Signal<Out, Bits<34>>,
     pub te_cmd_mask: Signal<Out, Bits<64>>,
-    pub te_cmd_data: Signal<Out, Bits<512>>,
+    /// The data, in each quarter of the line.
+    pub te_cmd_entry: Signal<Out, Bits<128>>,
     pub te_cmd_ready: Signal<In, Bit>,
     pub te_resp_valid: Signal<In, Bit>,
     pub te_resp_tag: Signal<In, Bits<7>>,
@@ -210,7 +211,7 @@ impl Manage {
           clear_stats ready idle grant_4k_valid grant_4k_frame grant_4k_take more_4k grant_2m_valid
           grant_2m_frame grant_2m_take more_2m no_memory zero_cmd_valid zero_cmd_line zero_cmd_tag
           zero_cmd_ready zero_ack_valid zero_ack_tag te_cmd_valid te_cmd_write te_cmd_tag
-          te_cmd_line te_cmd_mask te_cmd_data te_cmd_ready te_resp_valid te_resp_tag te_resp_data
+          te_cmd_line te_cmd_mask te_cmd_entry te_cmd_ready te_resp_valid te_resp_tag te_resp_data
           te_resp_poison sd_start sd_code sd_pid sd_va sd_count sd_busy ev_valid ev_status ev_op
           ev_port ev_pid ev_va poison st_accept st_accept_op st_retire st_retire_status
           st_retire_op st_retire_latency st_tlb_hit st_tlb_miss st_walk st_merge st_walks_now
@@ -325,7 +326,7 @@ impl Logic for Manage {
         self.te_cmd_tag.next = self.engine.te_cmd_tag.val();
         self.te_cmd_line.next = self.engine.te_cmd_line.val();
         self.te_cmd_mask.next = self.engine.te_cmd_mask.val();
-        self.te_cmd_data.next = self.engine.te_cmd_data.val();
+        self.te_cmd_entry.next = self.engine.te_cmd_entry.val();
         self.engine.te_cmd_ready.next = self.te_cmd_ready.val();
         self.engine.te_resp_valid.next = self.te_resp_valid.val();
         self.engine.te_resp_tag.next = self.te_resp_tag.val();

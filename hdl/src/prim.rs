@@ -88,6 +88,69 @@ impl<D: Synth, const A: usize> Logic for BlockRam<D, A> {
     }
 }
 
+/// Block RAM for a pipeline that can stop: as [`BlockRam`], but it reads only in cycles with
+/// `read_enable`, and its data stay until the next one.
+#[derive(LogicBlock)]
+pub struct HeldRam<D: Synth, const A: usize> {
+    pub clock: Signal<In, Clock>,
+    pub read_enable: Signal<In, Bit>,
+    pub read_address: Signal<In, Bits<A>>,
+    pub read_data: Signal<Out, D>,
+    pub write_address: Signal<In, Bits<A>>,
+    pub write_data: Signal<In, D>,
+    pub write_enable: Signal<In, Bit>,
+    _mem: Vec<D>,
+}
+
+impl<D: Synth, const A: usize> HeldRam<D, A> {
+    pub fn new(depth: usize) -> Self {
+        assert!(depth.is_power_of_two() && index_bits(depth) <= A);
+        Self {
+            clock: Default::default(),
+            read_enable: Default::default(),
+            read_address: Default::default(),
+            read_data: Default::default(),
+            write_address: Default::default(),
+            write_data: Default::default(),
+            write_enable: Default::default(),
+            _mem: vec![D::default(); depth],
+        }
+    }
+}
+
+impl<D: Synth, const A: usize> Logic for HeldRam<D, A> {
+    fn update(&mut self) {
+        if self.clock.pos_edge() {
+            let mask = self._mem.len() - 1;
+            if self.read_enable.val() {
+                self.read_data.next = self._mem[self.read_address.val().index() & mask];
+            }
+            if self.write_enable.val() {
+                self._mem[self.write_address.val().index() & mask] = self.write_data.val();
+            }
+        }
+    }
+
+    fn connect(&mut self) {
+        self.read_data.connect();
+    }
+
+    fn hdl(&self) -> Verilog {
+        let depth = self._mem.len();
+        ram_verilog(
+            D::BITS,
+            depth,
+            "block",
+            &format!(
+                "always @(posedge clock) begin\n  if (read_enable) read_data <= mem[{}];\n  \
+                 if (write_enable) mem[{}] <= write_data;\nend\n",
+                index("read_address", depth),
+                index("write_address", depth)
+            ),
+        )
+    }
+}
+
 /// Distributed RAM: one write port, one read port whose data come in the same cycle.
 #[derive(LogicBlock)]
 pub struct LutRam<D: Synth, const A: usize> {
@@ -154,7 +217,7 @@ macro_rules! smallest_by_default {
         }
     )+ };
 }
-smallest_by_default!(BlockRam, LutRam);
+smallest_by_default!(BlockRam, HeldRam, LutRam);
 
 /// A constant of one component, set in a block's constructor: RustHDL's [`Constant`] with a
 /// [`Default`], so that blocks can derive theirs.

@@ -7,7 +7,7 @@
 //! The bits are read along with the lookup and may be a few cycles old when they are used or written
 //! back. A lost update costs a worse choice once, never a wrong translation.
 
-use crate::prim::{BlockRam, Param};
+use crate::prim::{HeldRam, Param};
 use rust_hdl::prelude::*;
 
 #[derive(LogicBlock, Default)]
@@ -27,7 +27,7 @@ pub struct Recency {
     pub victim_3: Signal<Out, Bits<3>>,
 
     /// Of each set: bit by way, it was hit.
-    ram: BlockRam<Bits<8>, 9>,
+    ram: HeldRam<Bits<8>, 9>,
     used_2: DFF<Bits<8>>,
     used_3: DFF<Bits<8>>,
     pick_3: DFF<Bits<3>>,
@@ -45,7 +45,7 @@ pub struct Recency {
 impl Recency {
     pub fn new(sets: usize, ways: usize) -> Self {
         Self {
-            ram: BlockRam::new(sets),
+            ram: HeldRam::new(sets),
             way_bit: (0..ways).map(|way| Param::new((1u64 << way).into())).collect(),
             way_index: (0..ways).map(|way| Param::new((way as u64).into())).collect(),
             _ways: ways,
@@ -61,6 +61,7 @@ impl Logic for Recency {
     fn update(&mut self) {
         dff_setup!(self, clock, used_2, used_3, pick_3, turn);
         self.ram.clock.next = self.clock.val();
+        self.ram.read_enable.next = self.advance.val();
         self.ram.read_address.next = self.read_set.val();
 
         // The turn's way if it is unused, else the last unused one.

@@ -2,10 +2,11 @@
 //!
 //! In: results of walks, entry by entry. Out, one waiter in two cycles: to the issue stage with its
 //! physical line, or to the completion with a status. In the first cycle all that is known of the
-//! waiter and its page is read, in the second it is decided; it stands before the issue stage in the next. A third one, in which nobody can join,
-//! ends the entry or finds that somebody joined while the last one was decided. A first write to a page without a frame takes
-//! one from the free list in the same cycle, and its PTE write goes out behind it: nothing waits for
-//! it, and nothing waits for software.
+//! waiter and its page is read, in the second it is decided; it stands before the issue stage in the
+//! next. A third one, in which nobody can join, ends the entry or finds that somebody joined while the
+//! last one was decided. A first write to a page without a frame takes one from the free list in the
+//! same cycle, and its PTE write goes out behind it: nothing waits for it, and nothing waits for
+//! software.
 //!
 //! With the free list empty but frames still being cleared, the entry steps aside until one is
 //! ready; with no frame anywhere the request is answered `no memory`.
@@ -34,7 +35,7 @@ pub struct Replay {
     pub line_3: Signal<In, Bits<34>>,
     pub victim_3: Signal<In, Bits<3>>,
     /// Stage 3 joins an entry that is done and has no waiter: it must be replayed once more. Not in
-    /// a cycle with `result`.
+    /// the cycle before `result`.
     pub again: Signal<In, Bit>,
     pub again_index: Signal<In, Bits<7>>,
 
@@ -55,6 +56,8 @@ pub struct Replay {
     pub index: Signal<Out, Bits<7>>,
     pub slot: Signal<Out, Bits<7>>,
     pub at_tail: Signal<In, Bit>,
+    /// One joins the entry at `index`.
+    pub joined: Signal<In, Bit>,
     pub following: Signal<In, Bits<7>>,
     pub closing: Signal<Out, Bit>,
     pub filled: Signal<In, Bit>,
@@ -130,6 +133,10 @@ pub struct Replay {
     read_filled: DFF<Bit>,
     read_stale: DFF<Bit>,
     read_at_tail: DFF<Bit>,
+    /// Somebody joined since `read_at_tail` was read.
+    has_joined: DFF<Bit>,
+    once_more: DFF<Bit>,
+    once_more_index: DFF<Bits<7>>,
     /// What `more_*` said in the last cycle. It may say for one cycle too long that a frame is on its
     /// way; then the entry looks again.
     coming_4k: DFF<Bit>,
@@ -167,8 +174,10 @@ pub struct Replay {
     go_starve: Signal<Local, Bit>,
     takes_frame: Signal<Local, Bit>,
     leaves: Signal<Local, Bit>,
-    wake_4k: Signal<Local, Bit>,
-    wake_2m: Signal<Local, Bit>,
+    /// An entry that starved may go on: as of the last cycle. If it was too early, it looks again.
+    wake_4k: DFF<Bit>,
+    wake_2m: DFF<Bit>,
+    at_end: Signal<Local, Bit>,
     can_load: Signal<Local, Bit>,
     load_at: Signal<Local, Bits<7>>,
     load_slot: Signal<Local, Bits<7>>,
@@ -225,6 +234,11 @@ impl Logic for Replay {
             read_filled,
             read_stale,
             read_at_tail,
+            has_joined,
+            once_more,
+            once_more_index,
+            wake_4k,
+            wake_2m,
             coming_4k,
             coming_2m
         );
@@ -357,8 +371,9 @@ impl Logic for Replay {
         self.fill_frame.next = self.frame.val();
         self.fill_read.next = self.found.val().get_bit(31);
         self.fill_write.next = self.found.val().get_bit(32);
-        self.closing.next = self.ending.q.val();
-        self.last.next = self.ending.q.val() && self.at_tail.val();
+        self.closing.next = self.leaves.val() && self.read_at_tail.q.val();
+        self.at_end.next = self.ending.q.val() && !self.has_joined.q.val();
+        self.last.next = self.at_end.val();
         self.index.next = self.run_index.q.val();
         self.slot.next = self.run_slot.q.val();
 
@@ -398,44 +413,53 @@ impl Logic for Replay {
         self.starved_2m.push.next = self.go_starve.val() && self.huge.val();
         self.starved_2m.push_data.next = bit_cast::<14, 7>(self.run_index.q.val())
             | (bit_cast::<14, 7>(self.run_slot.q.val()) << 7);
-        self.wake_4k.next = self.starved_4k.nonempty.val()
-            && (self.grant_4k_valid.val() || !self.coming_4k.q.val());
-        self.wake_2m.next = self.starved_2m.nonempty.val()
-            && (self.grant_2m_valid.val() || !self.coming_2m.q.val());
-        self.can_load.next = self.ready.nonempty.val() || self.wake_4k.val() || self.wake_2m.val();
+        self.can_load.next =
+            self.ready.nonempty.val() || self.wake_4k.q.val() || self.wake_2m.q.val();
         self.may_load.next = !self.reading.q.val()
             && !self.run.q.val()
-            && (!self.ending.q.val() || self.at_tail.val());
+            && !(self.ending.q.val() && self.has_joined.q.val());
         self.load.next = self.may_load.val() && self.can_load.val();
         // With nothing to do, a walk's result is taken at once.
         self.bypass.next = self.may_load.val() && !self.can_load.val() && self.result.val();
-        self.ready.push.next = (self.result.val() && !self.bypass.val()) || self.again.val();
-        self.ready.push_data.next = self.again_index.val();
-        if self.result.val() {
-            self.ready.push_data.next = self.result_index.val();
+        self.once_more.d.next = self.again.val();
+        self.once_more_index.d.next = self.again_index.val();
+        self.ready.push.next = (self.result.val() && !self.bypass.val()) || self.once_more.q.val();
+        self.ready.push_data.next = self.result_index.val();
+        if self.once_more.q.val() {
+            self.ready.push_data.next = self.once_more_index.q.val();
         }
         self.load_at.next = self.ready.head.val();
         self.load_slot.next = self.load_head.val();
         self.ready.pop.next = false;
         self.starved_4k.pop.next = false;
         self.starved_2m.pop.next = false;
-        if self.wake_2m.val() {
+        if self.wake_2m.q.val() {
             self.load_at.next = self.starved_2m.head.val().get_bits::<7>(0);
             self.load_slot.next = self.starved_2m.head.val().get_bits::<7>(7);
             self.starved_2m.pop.next = self.load.val();
-        } else if self.wake_4k.val() {
+        } else if self.wake_4k.q.val() {
             self.load_at.next = self.starved_4k.head.val().get_bits::<7>(0);
             self.load_slot.next = self.starved_4k.head.val().get_bits::<7>(7);
             self.starved_4k.pop.next = self.load.val();
         } else {
             self.ready.pop.next = self.load.val();
         }
+        self.wake_4k.d.next = self.starved_4k.nonempty.val()
+            && (self.grant_4k_valid.val() || !self.coming_4k.q.val())
+            && !self.starved_4k.pop.val();
+        self.wake_2m.d.next = self.starved_2m.nonempty.val()
+            && (self.grant_2m_valid.val() || !self.coming_2m.q.val())
+            && !self.starved_2m.pop.val();
         self.load_index.next = self.ready.head.val();
         if !self.ready.nonempty.val() {
             self.load_index.next = self.result_index.val();
         }
         self.reading.d.next = false;
         self.ending.d.next = false;
+        // Who joins in the cycle before `reading` is seen there.
+        self.has_joined.d.next = (self.reading.q.val() || self.run.q.val())
+            && (self.has_joined.q.val() || self.joined.val())
+            && !(self.leaves.val() && !self.read_at_tail.q.val());
         if self.reading.q.val() {
             self.run.d.next = true;
         }
@@ -447,7 +471,7 @@ impl Logic for Replay {
             self.ending.d.next = self.read_at_tail.q.val();
         }
         if (self.leaves.val() && !self.read_at_tail.q.val())
-            || (self.ending.q.val() && !self.at_tail.val())
+            || (self.ending.q.val() && self.has_joined.q.val())
         {
             self.reading.d.next = true;
             self.run_slot.d.next = self.following.val();
@@ -467,6 +491,9 @@ impl Logic for Replay {
             self.reading.d.next = false;
             self.ending.d.next = false;
             self.run.d.next = false;
+            self.wake_4k.d.next = false;
+            self.wake_2m.d.next = false;
+            self.once_more.d.next = false;
         }
     }
 }

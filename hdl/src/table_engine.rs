@@ -18,7 +18,7 @@ use crate::table_reader::{TableReader, PLACE_BITS};
 use rust_hdl::prelude::*;
 use splitmem_abi::config::HwConfig;
 use splitmem_abi::geometry::{FRAMES_PER_HUGE, HUGE_BIT, HUGE_SHIFT, PAGE_SHIFT};
-use splitmem_abi::pte::{PTE_BITS, PTE_BYTES, SLOTS};
+use splitmem_abi::pte::PTE_BYTES;
 use splitmem_abi::regs::{self, field, TableCommand, TableError};
 
 /// Most pages in flight. A table has at least 64 buckets, so as many pages in a row never meet.
@@ -46,7 +46,8 @@ pub struct TableEngine {
     pub te_cmd_tag: Signal<Out, Bits<7>>,
     pub te_cmd_line: Signal<Out, Bits<34>>,
     pub te_cmd_mask: Signal<Out, Bits<64>>,
-    pub te_cmd_data: Signal<Out, Bits<512>>,
+    /// The data, in each quarter of the line.
+    pub te_cmd_entry: Signal<Out, Bits<128>>,
     pub te_cmd_ready: Signal<In, Bit>,
     pub te_resp_valid: Signal<In, Bit>,
     pub te_resp_tag: Signal<In, Bits<7>>,
@@ -85,6 +86,9 @@ pub struct TableEngine {
     page_valid: DFF<Bit>,
     page: DFF<Finding>,
     page_line: DFF<Bits<34>>,
+    /// Why it cannot be committed, and that it can't.
+    page_error: DFF<Bits<3>>,
+    page_fails: DFF<Bit>,
     writer: PteWriter,
     /// The command on the port. A tag is whether it writes above the page's index.
     out_valid: DFF<Bit>,
@@ -98,11 +102,13 @@ pub struct TableEngine {
     start_key: Signal<Local, Bits<36>>,
     step: Signal<Local, Bits<36>>,
     frames: Signal<Local, Bits<28>>,
-    insert: Signal<Local, Bit>,
-    unmap: Signal<Local, Bit>,
-    collect: Signal<Local, Bit>,
-    query: Signal<Local, Bit>,
+    /// The command, decoded in `Start`.
+    insert: DFF<Bit>,
+    unmap: DFF<Bit>,
+    collect: DFF<Bit>,
+    query: DFF<Bit>,
     known: Signal<Local, Bit>,
+    finding: Signal<Local, Finding>,
     verdict: Signal<Local, Bits<3>>,
     fails: Signal<Local, Bit>,
     writes: Signal<Local, Bit>,
@@ -135,8 +141,6 @@ pub struct TableEngine {
     huge_frames: Constant<Bits<28>>,
     place_bits: Constant<Bits<6>>,
     pte_bytes_shift: Constant<Bits<6>>,
-    slot_lsbs: Vec<Constant<Bits<9>>>,
-    _slots: usize,
     write_bit: Constant<Bits<5>>,
     present_lsb: Constant<Bits<5>>,
     result_valid: Constant<Bits<32>>,
@@ -183,17 +187,15 @@ impl TableEngine {
             huge_frames: constant(FRAMES_PER_HUGE as u64),
             place_bits: constant(PLACE_BITS as u64),
             pte_bytes_shift: constant(PTE_BYTES.ilog2() as u64),
-            slot_lsbs: (0..SLOTS).map(|slot| constant((slot * PTE_BITS) as u64)).collect(),
-            _slots: SLOTS,
             write_bit: constant(PAGE_INDEX_BITS as u64),
             present_lsb: lsb(field::TE_RESULT::PRESENT),
             result_valid: constant(field::TE_RESULT::VALID.mask() as u64),
             busy_lsb: lsb(field::TE_STATUS::BUSY),
             error_lsb: lsb(field::TE_STATUS::ERROR),
         } clock bus read_data table_base table_log2 busy done te_cmd_valid te_cmd_write te_cmd_tag
-          te_cmd_line te_cmd_mask te_cmd_data te_cmd_ready te_resp_valid te_resp_tag te_resp_data
+          te_cmd_line te_cmd_mask te_cmd_entry te_cmd_ready te_resp_valid te_resp_tag te_resp_data
           te_resp_poison results state code pid flags key frame error pages_done stopping lookup
-          page_valid page page_line writer out_valid out_write out_index out_line out_mask
+          page_valid page page_line page_error page_fails finding writer out_valid out_write out_index out_line out_mask
           out_entry va start_key step frames insert unmap collect query known verdict fails writes
           reports port_free can_write can_report commit passes slot first_byte is_ack)
     }
@@ -203,7 +205,10 @@ impl Logic for TableEngine {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, state, code, pid, flags, key, frame, error, pages_done, stopping);
-        dff_setup!(self, clock, page_valid, page, page_line);
+        dff_setup!(
+            self, clock, page_valid, page, page_line, page_error, page_fails, insert, unmap,
+            collect, query
+        );
         dff_setup!(self, clock, out_valid, out_write, out_index, out_line, out_mask, out_entry);
         clock!(self, clock, pid_register, va_lo, va_hi, count, flags_register, frame_register);
         clock!(self, clock, command, status, done_register, results);
@@ -222,10 +227,10 @@ impl Logic for TableEngine {
         self.ring.reset.next = self.bus.val().reset;
         self.lookup.reset.next = self.bus.val().reset;
 
-        self.insert.next = self.code.q.val() == self.insert_code.val();
-        self.unmap.next = self.code.q.val() == self.unmap_code.val();
-        self.collect.next = self.code.q.val() == self.collect_code.val();
-        self.query.next = self.code.q.val() == self.query_code.val();
+        self.insert.d.next = self.code.q.val() == self.insert_code.val();
+        self.unmap.d.next = self.code.q.val() == self.unmap_code.val();
+        self.collect.d.next = self.code.q.val() == self.collect_code.val();
+        self.query.d.next = self.code.q.val() == self.query_code.val();
         self.known.next = self.code.q.val().any() && (self.code.q.val() <= self.last_code.val());
         self.step.next = self.small_step.val();
         self.frames.next = self.small_frames.val();
@@ -244,7 +249,7 @@ impl Logic for TableEngine {
         self.lookup.line.next = self.te_resp_data.val();
         self.lookup.poison.next = self.te_resp_poison.val();
         self.lookup.pid.next = self.pid.q.val();
-        self.lookup.want_dying.next = self.collect.val();
+        self.lookup.want_dying.next = self.collect.q.val();
         self.places.read_address.next = self.lookup.captured_index.val();
         self.lookup.key.next = (bit_cast::<36, 18>(self.reader.region.val())
             << self.place_bits.val())
@@ -260,27 +265,30 @@ impl Logic for TableEngine {
         // The oldest page is judged.
         self.findings.read_address.next = self.ring.front.val();
         self.lines.read_address.next = self.ring.front.val();
+        self.finding.next = self.findings.read_data.val();
+        self.verdict.next = 0.into();
+        if self.finding.val().poison {
+            self.verdict.next = self.poison.val();
+        } else if self.insert.q.val() {
+            if self.finding.val().found {
+                self.verdict.next = self.exists.val();
+            } else if !self.finding.val().free {
+                self.verdict.next = self.bucket_full.val();
+            }
+        } else if !self.finding.val().found {
+            self.verdict.next = self.not_found.val();
+        }
         if !self.page_valid.q.val() {
             self.page.d.next = self.findings.read_data.val();
             self.page_line.d.next = self.lines.read_data.val();
             self.page_valid.d.next = self.ring.front_found.val();
+            self.page_error.d.next = self.verdict.val();
+            self.page_fails.d.next = self.verdict.val().any();
         }
-        self.verdict.next = 0.into();
-        if self.page.q.val().poison {
-            self.verdict.next = self.poison.val();
-        } else if self.insert.val() {
-            if self.page.q.val().found {
-                self.verdict.next = self.exists.val();
-            } else if !self.page.q.val().free {
-                self.verdict.next = self.bucket_full.val();
-            }
-        } else if !self.page.q.val().found {
-            self.verdict.next = self.not_found.val();
-        }
-        self.fails.next = self.verdict.val().any() || self.stopping.q.val();
-        self.writes.next = !self.query.val();
-        self.reports.next = self.query.val()
-            || (self.collect.val()
+        self.fails.next = self.page_fails.q.val() || self.stopping.q.val();
+        self.writes.next = !self.query.q.val();
+        self.reports.next = self.query.q.val()
+            || (self.collect.q.val()
                 && ((self.page.q.val().report >> self.present_lsb.val()) & 1).any());
         self.port_free.next = !self.out_valid.q.val();
         self.can_write.next = !self.writes.val() || self.port_free.val();
@@ -297,7 +305,7 @@ impl Logic for TableEngine {
         }
         if self.page_valid.q.val() && self.fails.val() && !self.stopping.q.val() {
             self.stopping.d.next = true;
-            self.error.d.next = self.verdict.val();
+            self.error.d.next = self.page_error.q.val();
         }
         if self.passes.val() {
             self.pages_done.d.next = self.pages_done.q.val() + 1;
@@ -307,9 +315,9 @@ impl Logic for TableEngine {
         self.results.push.next = self.passes.val() && self.reports.val();
         self.results.result.next = self.page.q.val().report | self.result_valid.val();
 
-        self.writer.insert.next = self.insert.val();
-        self.writer.unmap.next = self.unmap.val();
-        self.writer.collect.next = self.collect.val();
+        self.writer.insert.next = self.insert.q.val();
+        self.writer.unmap.next = self.unmap.q.val();
+        self.writer.collect.next = self.collect.q.val();
         self.writer.flags.next = self.flags.q.val();
         self.writer.pid.next = self.pid.q.val();
         self.writer.key.next = self.key.q.val();
@@ -317,7 +325,7 @@ impl Logic for TableEngine {
         self.writer.read.next = self.page.q.val().read;
         self.writer.report.next = self.page.q.val().report;
         self.slot.next = self.page.q.val().found_slot;
-        if self.insert.val() {
+        if self.insert.q.val() {
             self.slot.next = self.page.q.val().free_slot;
         }
         self.first_byte.next =
@@ -369,11 +377,7 @@ impl Logic for TableEngine {
             | bit_cast::<7, PAGE_INDEX_BITS>(self.out_index.q.val());
         self.te_cmd_line.next = self.out_line.q.val();
         self.te_cmd_mask.next = self.out_mask.q.val();
-        self.te_cmd_data.next = 0.into();
-        for i in 0..self._slots {
-            self.te_cmd_data.next = self.te_cmd_data.val()
-                | (bit_cast::<512, 128>(self.out_entry.q.val()) << self.slot_lsbs[i].val());
-        }
+        self.te_cmd_entry.next = self.out_entry.q.val();
 
         self.done.next = false;
         match self.state.q.val() {

@@ -4,8 +4,8 @@
 //! | --- | --- |
 //! | 0 | the set index goes to the ways' block RAMs |
 //! | 1 | the entries are read and registered (block RAM is slow to come out) |
-//! | 2 | pid and page key are compared, way by way |
-//! | 3 | the matching way's frame and permissions are selected; the caller decides |
+//! | 2 | pid and page key are compared, way by way; the matching one's permissions are selected |
+//! | 3 | the matching way's frame is selected; the caller decides |
 //!
 //! Invalidations travel through the same stages and clear what matches in stage 3; a fill must not
 //! happen in a cycle in which one is in stage 3.
@@ -13,7 +13,7 @@
 //! Promise: stage 3 says `hit` only for a pid and page key that were filled as such and not
 //! invalidated since.
 
-use crate::prim::{BlockRam, Param};
+use crate::prim::{HeldRam, Param};
 use crate::recency::Recency;
 use rust_hdl::prelude::*;
 use splitmem_abi::config::HwConfig;
@@ -32,35 +32,36 @@ pub struct TlbWay {
     pub key: Signal<In, Bits<36>>,
     pub any_pid: Signal<In, Bit>,
     pub any_key: Signal<In, Bit>,
+    /// Zero where there is no hit.
+    pub hit_2: Signal<Out, Bit>,
+    pub read_2: Signal<Out, Bit>,
+    pub write_2: Signal<Out, Bit>,
     /// Stage 3; zero where there is no hit.
     pub hit: Signal<Out, Bit>,
     pub frame: Signal<Out, Bits<28>>,
-    pub read: Signal<Out, Bit>,
-    pub write: Signal<Out, Bit>,
     /// Fill or clear.
     pub write_enable: Signal<In, Bit>,
     pub write_set: Signal<In, Bits<9>>,
     pub write_data: Signal<In, Bits<83>>,
-    ram: BlockRam<Bits<83>, 9>,
+    ram: HeldRam<Bits<83>, 9>,
     entry: DFF<Bits<83>>,
     hit_3: DFF<Bit>,
     frame_3: DFF<Bits<28>>,
-    read_3: DFF<Bit>,
-    write_3: DFF<Bit>,
     equal: Signal<Local, Bit>,
 }
 
 impl TlbWay {
     pub fn new(sets: usize) -> Self {
-        Self { ram: BlockRam::new(sets), ..Default::default() }
+        Self { ram: HeldRam::new(sets), ..Default::default() }
     }
 }
 
 impl Logic for TlbWay {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, entry, hit_3, frame_3, read_3, write_3);
+        dff_setup!(self, clock, entry, hit_3, frame_3);
         self.ram.clock.next = self.clock.val();
+        self.ram.read_enable.next = self.advance.val();
         self.ram.read_address.next = self.read_set.val();
         self.ram.write_address.next = self.write_set.val();
         self.ram.write_data.next = self.write_data.val();
@@ -72,13 +73,12 @@ impl Logic for TlbWay {
             self.entry.d.next = self.ram.read_data.val();
             self.hit_3.d.next = self.equal.val();
             self.frame_3.d.next = self.entry.q.val().get_bits::<28>(0);
-            self.read_3.d.next = self.entry.q.val().get_bit(80);
-            self.write_3.d.next = self.entry.q.val().get_bit(81);
         }
+        self.hit_2.next = self.equal.val();
+        self.read_2.next = self.equal.val() && self.entry.q.val().get_bit(80);
+        self.write_2.next = self.equal.val() && self.entry.q.val().get_bit(81);
         self.hit.next = self.hit_3.q.val();
         self.frame.next = 0.into();
-        self.read.next = self.hit_3.q.val() && self.read_3.q.val();
-        self.write.next = self.hit_3.q.val() && self.write_3.q.val();
         if self.hit_3.q.val() {
             self.frame.next = self.frame_3.q.val();
         }
@@ -107,6 +107,8 @@ pub struct Tlb {
     /// Stage 1: for the bucket address.
     pub pid_1: Signal<Out, Bits<16>>,
     pub va_1: Signal<Out, Bits<48>>,
+    /// Stage 1: for the walk table's comparison.
+    pub page_1: Signal<Out, Bits<36>>,
     /// Stage 2: for the walk table's comparison.
     pub valid_2: Signal<Out, Bit>,
     pub pid_2: Signal<Out, Bits<16>>,
@@ -144,7 +146,6 @@ pub struct Tlb {
     frame_mask: Param<Bits<28>>,
 
     set_0: Signal<Local, Bits<9>>,
-    set_hold: Signal<Local, Bits<9>>,
     fill_set: Signal<Local, Bits<9>>,
     key_1: Signal<Local, Bits<36>>,
     bad_2: Signal<Local, Bit>,
@@ -177,6 +178,9 @@ pub struct Tlb {
     s3_valid: DFF<Bit>,
     s3_invalidate: DFF<Bit>,
     s3_bad: DFF<Bit>,
+    s3_hit: DFF<Bit>,
+    s3_read: DFF<Bit>,
+    s3_write: DFF<Bit>,
     s3_slot: DFF<Bits<7>>,
     s3_op: DFF<Bits<3>>,
     s3_pid: DFF<Bits<16>>,
@@ -229,6 +233,9 @@ impl Logic for Tlb {
             s3_valid,
             s3_invalidate,
             s3_bad,
+            s3_hit,
+            s3_read,
+            s3_write,
             s3_slot,
             s3_op,
             s3_pid,
@@ -246,10 +253,6 @@ impl Logic for Tlb {
         }
         if self.any_key_0.val() {
             self.set_0.next = self.sweep_set_0.val();
-        }
-        self.set_hold.next = (self.set_0.val()) & (self.set_mask.val());
-        if !self.advance.val() {
-            self.set_hold.next = self.s1_set.q.val();
         }
         self.key_1.next = bit_cast::<36, 48>(self.s1_va.q.val() >> 12);
         if self.s1_va.q.val().get_bit(47) {
@@ -312,7 +315,7 @@ impl Logic for Tlb {
         for i in 0..self._ways {
             self.ways[i].clock.next = self.clock.val();
             self.ways[i].advance.next = self.advance.val();
-            self.ways[i].read_set.next = self.set_hold.val();
+            self.ways[i].read_set.next = (self.set_0.val()) & (self.set_mask.val());
             self.ways[i].pid.next = self.s2_pid.q.val();
             self.ways[i].key.next = self.s2_key.q.val();
             self.ways[i].any_pid.next = self.s2_any_pid.q.val();
@@ -329,24 +332,31 @@ impl Logic for Tlb {
             if self.ways[i].hit.val() {
                 self.hit_ways.next = (self.hit_ways.val()) | (self.way_bit[i].val());
             }
-            self.hit.next = self.hit.val() || self.ways[i].hit.val();
+            self.hit.next = self.hit.val() || self.ways[i].hit_2.val();
             self.frame.next = (self.frame.val()) | (self.ways[i].frame.val());
-            self.read.next = self.read.val() || self.ways[i].read.val();
-            self.write.next = self.write.val() || self.ways[i].write.val();
+            self.read.next = self.read.val() || self.ways[i].read_2.val();
+            self.write.next = self.write.val() || self.ways[i].write_2.val();
+        }
+
+        if self.advance.val() {
+            self.s3_hit.d.next = self.hit.val();
+            self.s3_read.d.next = self.read.val();
+            self.s3_write.d.next = self.write.val();
         }
 
         self.recency.clock.next = self.clock.val();
         self.recency.reset.next = self.reset.val();
         self.recency.advance.next = self.advance.val();
-        self.recency.read_set.next = self.set_hold.val();
+        self.recency.read_set.next = (self.set_0.val()) & (self.set_mask.val());
         self.recency.set_3.next = self.s3_set.q.val();
-        self.recency.touch_3.next = self.s3_valid.q.val() && self.hit.val();
+        self.recency.touch_3.next = self.s3_valid.q.val() && self.s3_hit.q.val();
         self.recency.clear_3.next = self.s3_invalidate.q.val();
         self.recency.ways_3.next = self.hit_ways.val();
         self.victim_3.next = self.recency.victim_3.val();
 
         self.pid_1.next = self.s1_pid.q.val();
         self.va_1.next = self.s1_va.q.val();
+        self.page_1.next = self.key_1.val();
         self.valid_2.next = self.s2_valid.q.val();
         self.pid_2.next = self.s2_pid.q.val();
         self.key_2.next = self.s2_key.q.val();
@@ -358,10 +368,10 @@ impl Logic for Tlb {
         self.va_3.next = self.s3_va.q.val();
         self.invalidate_3.next = self.s3_invalidate.q.val();
         self.bad_3.next = self.s3_bad.q.val();
-        self.hit_3.next = self.hit.val();
+        self.hit_3.next = self.s3_hit.q.val();
         self.frame_3.next = self.frame.val();
-        self.read_3.next = self.read.val();
-        self.write_3.next = self.write.val();
+        self.read_3.next = self.s3_read.q.val();
+        self.write_3.next = self.s3_write.q.val();
         if self.reset.val() {
             self.s1_valid.d.next = false;
             self.s2_valid.d.next = false;

@@ -9,6 +9,7 @@
 
 use crate::accepted::Accepted;
 use crate::amo::Amo;
+use crate::background::Background;
 use crate::beats::Beats;
 use crate::bucket::{BucketAddress, BucketMatch};
 use crate::completion::Completion;
@@ -22,6 +23,7 @@ use crate::manage::Manage;
 use crate::relay::Relay;
 use crate::replay::Replay;
 use crate::response_fifo::ResponseFifo;
+use crate::sends::Sends;
 use crate::shootdown::Shootdown;
 use crate::skid::Skid;
 use crate::tlb::Tlb;
@@ -118,11 +120,11 @@ pub struct Component {
     replay: Replay,
     issue: Issue,
     order: LineOrder,
-    /// Before the DRAM port.
-    sends: Relay<Bits<619>>,
+    sends: Sends,
     send: Signal<Local, Bits<619>>,
-    dram: DramPort,
     zeroes: Relay<Bits<41>>,
+    background: Background,
+    dram: DramPort,
     /// A command that the DRAM did not take at once.
     commands: Skid<Bits<621>>,
     command: Signal<Local, Bits<621>>,
@@ -149,6 +151,7 @@ impl Component {
             replay: Replay::new(config),
             issue: Issue::new(config),
             order: LineOrder::new(config),
+            background: Background::new(),
             dram: DramPort::new(),
             beats: Beats::new(config),
             completion: Completion::new(config),
@@ -222,8 +225,9 @@ impl Logic for Component {
             issue,
             order,
             sends,
-            dram,
             zeroes,
+            background,
+            dram,
             commands,
             beats,
             completion,
@@ -251,6 +255,7 @@ impl Logic for Component {
         self.sends.reset.next = self.resets.q.val();
         self.dram.reset.next = self.resets.q.val();
         self.zeroes.reset.next = self.resets.q.val();
+        self.background.reset.next = self.resets.q.val();
         self.commands.reset.next = self.resets.q.val();
         self.completion.reset.next = self.resets.q.val();
         self.amo.reset.next = self.resets.q.val();
@@ -353,12 +358,14 @@ impl Logic for Component {
         self.dispatch.found_stale.next = self.walks.found_stale_3.val();
         self.dispatch.found_leaving.next = self.walks.found_leaving_3.val();
         self.dispatch.room.next = self.walks.room.val();
-        self.dispatch.result.next = self.matcher.valid.val();
+        self.dispatch.result.next = self.completion.walk_valid.val();
         self.dispatch.issue_ready.next = self.issue.hit_ready.val();
         self.dispatch.answer_ready.next = self.completion.hit_ready.val();
 
         // Walks.
         self.walks.advance.next = self.dispatch.advance.val();
+        self.walks.pid_1.next = self.tlb.pid_1.val();
+        self.walks.key_1.next = self.tlb.page_1.val();
         self.walks.pid_2.next = self.tlb.pid_2.val();
         self.walks.key_2.next = self.tlb.key_2.val();
         self.walks.pid_3.next = self.tlb.pid_3.val();
@@ -411,6 +418,7 @@ impl Logic for Component {
         self.replay.load_head.next = self.walks.load_head.val();
         self.replay.following.next = self.walks.replay_next.val();
         self.replay.at_tail.next = self.walks.replay_at_tail.val();
+        self.replay.joined.next = self.walks.replay_joined.val();
         self.walks.replay_closing.next = self.replay.closing.val();
         self.replay.mark.next = self.shootdown.mark_walks.val();
         self.replay.filled.next = self.walks.replay_filled.val();
@@ -424,7 +432,7 @@ impl Logic for Component {
         self.replay.grant_2m_valid.next = self.manage.grant_2m_valid.val();
         self.replay.grant_2m_frame.next = self.manage.grant_2m_frame.val();
         self.replay.more_2m.next = self.manage.more_2m.val();
-        self.replay.pte_ready.next = self.dram.pte_ready.val();
+        self.replay.pte_ready.next = self.background.pte_ready.val();
         self.tlb.fill.next = self.replay.fill.val();
         self.tlb.fill_way.next = self.replay.fill_way.val();
         self.tlb.fill_pid.next = self.replay.fill_pid.val();
@@ -451,7 +459,6 @@ impl Logic for Component {
         self.issue.hit_slot.next = self.tlb.slot_3.val();
         self.issue.hit_write.next = self.dispatch.issue_write.val();
         self.issue.hit_line.next = self.dispatch.issue_line.val();
-        self.issue.conflict.next = self.order.conflict.val();
         self.issue.ready.next = self.sends.in_ready.val();
         self.order.slot.next = self.issue.slot.val();
         self.order.line.next = self.issue.line.val();
@@ -467,8 +474,9 @@ impl Logic for Component {
             | (bit_cast::<619, 1>(self.issue.write.val().into()) << 617)
             | (bit_cast::<619, 1>(self.issue.amo.val().into()) << 618);
         self.sends.out_ready.next = self.dram.issue_ready.val();
+        self.sends.drop.next = self.order.conflict.val();
         self.send.next = self.sends.out_data.val();
-        self.dram.issue_present.next = self.sends.out_valid.val();
+        self.dram.issue_present.next = self.sends.present.val();
         self.dram.issue_valid.next = self.sends.out_valid.val();
         self.dram.issue_data.next = self.send.val().get_bits::<512>(0);
         self.dram.issue_mask.next = self.send.val().get_bits::<64>(512);
@@ -476,27 +484,34 @@ impl Logic for Component {
         self.dram.issue_slot.next = self.send.val().get_bits::<7>(610);
         self.dram.issue_write.next = self.send.val().get_bit(617);
         self.dram.issue_amo.next = self.send.val().get_bit(618);
-        self.dram.pte_valid.next = self.replay.pte_valid.val();
-        self.dram.pte_index.next = self.replay.pte_index.val();
-        self.dram.pte_way.next = self.replay.pte_way.val();
-        self.dram.pte_frame.next = self.replay.pte_frame.val();
-        self.dram.pte_line.next = self.replay.pte_line.val();
         self.dram.walk_valid.next = self.walk_queue.nonempty.val();
         self.dram.walk_index.next = self.walk_queue.head.val().get_bits::<7>(34);
         self.dram.walk_line.next = self.walk_queue.head.val().get_bits::<34>(0);
-        self.dram.table_valid.next = self.manage.te_cmd_valid.val();
-        self.dram.table_write.next = self.manage.te_cmd_write.val();
-        self.dram.table_tag.next = self.manage.te_cmd_tag.val();
-        self.dram.table_line.next = self.manage.te_cmd_line.val();
-        self.dram.table_mask.next = self.manage.te_cmd_mask.val();
-        self.dram.table_data.next = self.manage.te_cmd_data.val();
+        self.background.pte_valid.next = self.replay.pte_valid.val();
+        self.background.pte_index.next = self.replay.pte_index.val();
+        self.background.pte_way.next = self.replay.pte_way.val();
+        self.background.pte_frame.next = self.replay.pte_frame.val();
+        self.background.pte_line.next = self.replay.pte_line.val();
+        self.background.table_valid.next = self.manage.te_cmd_valid.val();
+        self.background.table_write.next = self.manage.te_cmd_write.val();
+        self.background.table_tag.next = self.manage.te_cmd_tag.val();
+        self.background.table_line.next = self.manage.te_cmd_line.val();
+        self.background.table_mask.next = self.manage.te_cmd_mask.val();
+        self.background.table_entry.next = self.manage.te_cmd_entry.val();
         self.zeroes.in_valid.next = self.manage.zero_cmd_valid.val();
         self.zeroes.in_data.next = bit_cast::<41, 34>(self.manage.zero_cmd_line.val())
             | (bit_cast::<41, 7>(self.manage.zero_cmd_tag.val()) << 34);
-        self.zeroes.out_ready.next = self.dram.zero_ready.val();
-        self.dram.zero_valid.next = self.zeroes.out_valid.val();
-        self.dram.zero_tag.next = self.zeroes.out_data.val().get_bits::<7>(34);
-        self.dram.zero_line.next = self.zeroes.out_data.val().get_bits::<34>(0);
+        self.zeroes.out_ready.next = self.background.zero_ready.val();
+        self.background.zero_valid.next = self.zeroes.out_valid.val();
+        self.background.zero_tag.next = self.zeroes.out_data.val().get_bits::<7>(34);
+        self.background.zero_line.next = self.zeroes.out_data.val().get_bits::<34>(0);
+        self.background.ready.next = self.dram.back_ready.val();
+        self.dram.back_valid.next = self.background.valid.val();
+        self.dram.back_write.next = self.background.write.val();
+        self.dram.back_tag.next = self.background.tag.val();
+        self.dram.back_line.next = self.background.line.val();
+        self.dram.back_mask.next = self.background.mask.val();
+        self.dram.back_entry.next = self.background.entry.val();
         self.commands.in_valid.next = self.dram.cmd_valid.val();
         self.dram.cmd_ready.next = self.commands.in_ready.val();
         self.commands.in_data.next = bit_cast::<621, 512>(self.dram.cmd_data.val())
@@ -604,7 +619,7 @@ impl Logic for Component {
         self.manage.zero_cmd_ready.next = self.zeroes.in_ready.val();
         self.manage.zero_ack_valid.next = self.completion.zero_acked.val();
         self.manage.zero_ack_tag.next = self.completion.index.val();
-        self.manage.te_cmd_ready.next = self.dram.table_ready.val();
+        self.manage.te_cmd_ready.next = self.background.table_ready.val();
         self.manage.te_resp_valid.next = self.completion.table_valid.val();
         self.manage.te_resp_tag.next = self.completion.index.val();
         self.manage.te_resp_data.next = self.completion.line.val();
@@ -633,7 +648,7 @@ impl Logic for Component {
         self.manage.st_fault_4k.next = self.replay.grant_4k_take.val();
         self.manage.st_fault_2m.next = self.replay.grant_2m_take.val();
         self.manage.st_zero_read.next = self.replay.zero_read.val();
-        self.manage.st_line_wait.next = self.issue.waits.val();
+        self.manage.st_line_wait.next = self.order.conflict.val();
         self.manage.st_dram_read.next =
             self.dram.cmd_valid.val() && self.commands.in_ready.val() && !self.dram.cmd_write.val();
         self.manage.st_dram_write.next =

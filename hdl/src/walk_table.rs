@@ -1,4 +1,4 @@
-//! The pages on which requests wait: comparison in stage 2, lists, and freeing.
+//! The pages on which requests wait: comparison in stage 1, lists, and freeing.
 //!
 //! An entry's life: allocated by a miss; `done` when the bucket line was read; the waiting requests
 //! are replayed in their order; freed when none waits and no PTE write is under way. While it lives,
@@ -17,6 +17,9 @@ pub struct WalkTable {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
     pub advance: Signal<In, Bit>,
+    /// Stage 1.
+    pub pid_1: Signal<In, Bits<16>>,
+    pub key_1: Signal<In, Bits<36>>,
     /// Stage 2.
     pub pid_2: Signal<In, Bits<16>>,
     pub key_2: Signal<In, Bits<36>>,
@@ -46,8 +49,10 @@ pub struct WalkTable {
     pub replay_slot: Signal<In, Bits<7>>,
     /// No waiter is behind `replay_slot` (one may join in this very cycle), or which it is.
     pub replay_at_tail: Signal<Out, Bit>,
+    /// One joins the entry at `replay_index` in this cycle.
+    pub replay_joined: Signal<Out, Bit>,
     pub replay_next: Signal<Out, Bits<7>>,
-    /// Nobody can join the entry at `replay_index` in this cycle. It has been there for two.
+    /// Nobody can join the entry at `replay_index` in the next cycle.
     pub replay_closing: Signal<In, Bit>,
     pub replay_filled: Signal<Out, Bit>,
     pub replay_stale: Signal<Out, Bit>,
@@ -77,17 +82,30 @@ pub struct WalkTable {
     filled: DFF<Bits<64>>,
     writing: DFF<Bits<64>>,
     old: DFF<Bits<64>>,
-    /// Stage 3's entry, as one bit and as an index.
+    /// Entries that hold or held stage 2's page.
+    equal_2: DFF<Bits<64>>,
+    /// Stage 3's entry, as one bit and as an index, and what the entries' bits say of it.
     found: DFF<Bits<64>>,
     found_at: DFF<Bits<7>>,
-    /// The entry that will be freed, and the one that was.
+    is_found: DFF<Bit>,
+    is_done: DFF<Bit>,
+    is_waiting: DFF<Bit>,
+    is_stale: DFF<Bit>,
+    is_leaving: DFF<Bit>,
+    /// The entry that may be picked next, the one that will be freed, and the one that was.
+    chosen: DFF<Bits<64>>,
     picked: DFF<Bits<64>>,
     gone: DFF<Bits<64>>,
     replayed: DFF<Bits<64>>,
     walking: DFF<Bits<7>>,
 
     hits: Signal<Local, Bits<64>>,
-    same_as_3: Signal<Local, Bit>,
+    same_13: Signal<Local, Bit>,
+    same_23: Signal<Local, Bit>,
+    now_done: Signal<Local, Bits<64>>,
+    now_waiting: Signal<Local, Bits<64>>,
+    now_stale: Signal<Local, Bits<64>>,
+    is_replayed: Signal<Local, Bit>,
     allocated: Signal<Local, Bits<64>>,
     joined: Signal<Local, Bits<64>>,
     finished: Signal<Local, Bits<64>>,
@@ -97,10 +115,12 @@ pub struct WalkTable {
     answered: Signal<Local, Bits<64>>,
     freed: Signal<Local, Bits<64>>,
     idle: Signal<Local, Bits<64>>,
-    lowest: Signal<Local, Bits<64>>,
-    leaving: Signal<Local, Bits<64>>,
+    candidates: Signal<Local, Bits<64>>,
+    now_picked: Signal<Local, Bits<64>>,
     room_bit: Signal<Local, Bits<64>>,
     one: Param<Bits<64>>,
+    /// The entries that there are.
+    all: Param<Bits<64>>,
 }
 
 impl WalkTable {
@@ -114,6 +134,7 @@ impl WalkTable {
             replay_tails: LutRam::new(entries),
             links: LutRam::new(2 * config.port_slots as usize),
             one: Param::new(1u64.into()),
+            all: Param::new((u64::MAX >> (64 - entries)).into()),
             ..Default::default()
         }
     }
@@ -123,39 +144,38 @@ impl Logic for WalkTable {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(
-            self, clock, valid, done, waiting, filled, writing, old, found, found_at, picked, gone,
-            replayed, walking
+            self, clock, valid, done, waiting, filled, writing, old, equal_2, found, found_at,
+            is_found, is_done, is_waiting, is_stale, is_leaving, picked, chosen, gone, replayed,
+            walking
         );
         clock!(self, clock, pages, pool, heads, join_tails, replay_tails, links);
         self.pool.reset.next = self.reset.val();
 
-        self.room_bit.next = (self.one.val()) << (self.pool.index.val());
+        self.room_bit.next = ((self.one.val()) << (self.pool.index.val())) & (self.all.val());
 
-        // Stage 2 compares. The page of the request one ahead may get its entry in this very cycle.
+        // Stage 1 compares. The page of the request in stage 3 may get its entry in this very cycle.
         self.pages.look.next =
-            (bit_cast::<52, 36>(self.key_2.val()) << 16) | bit_cast::<52, 16>(self.pid_2.val());
-        self.hits.next = (self.pages.equal.val()) & (self.valid.q.val());
-        self.found_encode.bits.next = self.hits.val();
-        self.same_as_3.next =
+            (bit_cast::<52, 36>(self.key_1.val()) << 16) | bit_cast::<52, 16>(self.pid_1.val());
+        self.same_13.next =
+            (self.pid_1.val() == self.pid_3.val()) && (self.key_1.val() == self.key_3.val());
+        self.same_23.next =
             (self.pid_2.val() == self.pid_3.val()) && (self.key_2.val() == self.key_3.val());
         if self.advance.val() {
-            self.found.d.next = self.hits.val();
-            self.found_at.d.next = self.found_encode.index.val();
-            if self.allocate.val() && self.same_as_3.val() {
-                self.found.d.next = self.room_bit.val();
-                self.found_at.d.next = self.pool.index.val();
+            self.equal_2.d.next = self.pages.equal.val();
+            if self.allocate.val() {
+                self.equal_2.d.next = (self.pages.equal.val()) & (!self.room_bit.val());
+                if self.same_13.val() {
+                    self.equal_2.d.next = (self.pages.equal.val()) | (self.room_bit.val());
+                }
             }
         }
-        // Stage 3 looks at the entry found; it may have been freed since.
-        self.found_3.next = ((self.found.q.val()) & (self.valid.q.val())).any();
-        self.found_done_3.next = ((self.found.q.val()) & (self.done.q.val())).any();
-        self.found_waiting_3.next = ((self.found.q.val()) & (self.waiting.q.val())).any();
-        self.found_stale_3.next = ((self.found.q.val()) & (self.old.q.val())).any();
-        self.leaving.next = self.picked.q.val();
-        if self.replay_closing.val() {
-            self.leaving.next = (self.picked.q.val()) | (self.replayed.q.val());
-        }
-        self.found_leaving_3.next = ((self.found.q.val()) & (self.leaving.val())).any();
+        self.found_3.next = self.is_found.q.val();
+        self.found_done_3.next = self.is_done.q.val();
+        self.found_waiting_3.next = self.is_waiting.q.val();
+        self.found_stale_3.next = self.is_stale.q.val();
+        self.is_replayed.next = self.found_at.q.val() == self.replay_index.val();
+        self.found_leaving_3.next = self.is_leaving.q.val();
+        self.replay_joined.next = self.attach.val() && self.is_replayed.val();
         self.found_index_3.next = self.found_at.q.val();
         self.room.next = self.pool.available.val();
         self.room_index.next = self.pool.index.val();
@@ -195,13 +215,16 @@ impl Logic for WalkTable {
         self.replay_stale.next = self.old.q.val().get_bit(self.replay_index.val().index());
         self.any_stale.next = ((self.valid.q.val()) & (self.old.q.val())).any();
 
-        // Freeing takes three cycles: pick one, free it if it is still idle, give its name back.
+        // Freeing takes four cycles: choose one, pick it if it is still idle, free it if it still is, give
+        // its name back.
         self.idle.next = (self.valid.q.val())
             & (self.done.q.val())
             & (!self.waiting.q.val())
             & (!self.writing.q.val());
-        self.lowest.next = (self.idle.val()) & ((!self.idle.val()) + 1);
-        self.picked.d.next = self.lowest.val();
+        self.candidates.next = (self.idle.val()) & (!self.chosen.q.val()) & (!self.picked.q.val());
+        self.chosen.d.next = (self.candidates.val()) & ((!self.candidates.val()) + 1);
+        self.now_picked.next = (self.idle.val()) & (self.chosen.q.val());
+        self.picked.d.next = self.now_picked.val();
         self.freed.next = (self.picked.q.val()) & (self.idle.val());
         self.gone.d.next = self.freed.val();
         self.gone_encode.bits.next = self.gone.q.val();
@@ -216,7 +239,7 @@ impl Logic for WalkTable {
         self.fills.next = 0.into();
         self.faults.next = 0.into();
         self.answered.next = 0.into();
-        self.replayed.d.next = (self.one.val()) << (self.replay_index.val());
+        self.replayed.d.next = ((self.one.val()) << (self.replay_index.val())) & (self.all.val());
         if self.allocate.val() {
             self.allocated.next = self.room_bit.val();
         }
@@ -224,10 +247,11 @@ impl Logic for WalkTable {
             self.joined.next = self.found.q.val();
         }
         if self.finish.val() {
-            self.finished.next = (self.one.val()) << (self.finish_index.val());
+            self.finished.next = ((self.one.val()) << (self.finish_index.val())) & (self.all.val());
         }
         if self.written.val() {
-            self.answered.next = (self.one.val()) << (self.written_index.val());
+            self.answered.next =
+                ((self.one.val()) << (self.written_index.val())) & (self.all.val());
         }
         if self.replay_last.val() {
             self.emptied.next = self.replayed.q.val();
@@ -238,19 +262,54 @@ impl Logic for WalkTable {
         if self.replay_fault.val() {
             self.faults.next = self.replayed.q.val();
         }
+        // Stage 2 looks at the entries' bits, as they will be in the next cycle. While a request
+        // stands in stage 3, they are looked at again.
+        self.hits.next = (self.equal_2.q.val()) & (self.valid.q.val());
+        self.found_encode.bits.next = self.hits.val();
+        self.now_done.next = (self.done.q.val()) | (self.finished.val());
+        self.now_waiting.next = (self.waiting.q.val()) & (!self.emptied.val());
+        self.now_stale.next = self.old.q.val();
+        if self.mark.val() {
+            self.now_stale.next = (self.old.q.val()) | (self.valid.q.val());
+        }
+        if self.advance.val() {
+            self.found.d.next = self.hits.val();
+            self.found_at.d.next = self.found_encode.index.val();
+            self.is_found.d.next = ((self.hits.val()) & (!self.freed.val())).any();
+            self.is_done.d.next = ((self.hits.val()) & (self.now_done.val())).any();
+            self.is_waiting.d.next = ((self.hits.val()) & (self.now_waiting.val())).any()
+                || (self.attach.val() && self.same_23.val());
+            self.is_stale.d.next = ((self.hits.val()) & (self.now_stale.val())).any();
+            self.is_leaving.d.next = ((self.hits.val()) & (self.now_picked.val())).any()
+                || (self.replay_closing.val()
+                    && (self.found_encode.index.val() == self.replay_index.val()));
+            if self.allocate.val() && self.same_23.val() {
+                self.found.d.next = self.room_bit.val();
+                self.found_at.d.next = self.pool.index.val();
+                self.is_found.d.next = true;
+                self.is_done.d.next = false;
+                self.is_waiting.d.next = true;
+                self.is_stale.d.next = false;
+                self.is_leaving.d.next = false;
+            }
+        } else {
+            self.is_found.d.next =
+                self.is_found.q.val() && !((self.found.q.val()) & (self.freed.val())).any();
+            self.is_done.d.next = ((self.found.q.val()) & (self.now_done.val())).any();
+            self.is_waiting.d.next = ((self.found.q.val()) & (self.now_waiting.val())).any();
+            self.is_stale.d.next = ((self.found.q.val()) & (self.now_stale.val())).any();
+            self.is_leaving.d.next = ((self.found.q.val()) & (self.now_picked.val())).any()
+                || (self.replay_closing.val() && self.is_replayed.val());
+        }
         self.valid.d.next = ((self.valid.q.val()) & (!self.freed.val())) | (self.allocated.val());
-        self.done.d.next = ((self.done.q.val()) | (self.finished.val())) & (!self.allocated.val());
-        self.waiting.d.next = ((self.waiting.q.val()) & (!self.emptied.val()))
-            | (self.allocated.val())
-            | (self.joined.val());
+        self.done.d.next = (self.now_done.val()) & (!self.allocated.val());
+        self.waiting.d.next =
+            (self.now_waiting.val()) | (self.allocated.val()) | (self.joined.val());
         self.filled.d.next = ((self.filled.q.val()) | (self.fills.val())) & (!self.allocated.val());
         self.writing.d.next = (((self.writing.q.val()) & (!self.answered.val()))
             | (self.faults.val()))
             & (!self.allocated.val());
-        self.old.d.next = (self.old.q.val()) & (!self.allocated.val());
-        if self.mark.val() {
-            self.old.d.next = ((self.old.q.val()) | (self.valid.q.val())) & (!self.allocated.val());
-        }
+        self.old.d.next = (self.now_stale.val()) & (!self.allocated.val());
         if self.allocate.val() && !self.finish.val() {
             self.walking.d.next = self.walking.q.val() + 1;
         }
@@ -260,8 +319,9 @@ impl Logic for WalkTable {
         self.walks.next = self.walking.q.val();
         if self.reset.val() {
             self.valid.d.next = 0.into();
-            self.found.d.next = 0.into();
+            self.is_found.d.next = false;
             self.picked.d.next = 0.into();
+            self.chosen.d.next = 0.into();
             self.gone.d.next = 0.into();
             self.walking.d.next = 0.into();
         }

@@ -5,6 +5,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use rust_hdl::prelude::*;
 use splitmem_abi::config::HwConfig;
+use splitmem_abi::pte::PTE_BYTES;
 use splitmem_abi::regs::Register;
 use splitmem_hdl::manage::Manage;
 use std::collections::{HashMap, HashSet};
@@ -193,11 +194,12 @@ impl Bench {
     fn accept_te(&mut self) {
         let now = self.dut.is("te_cmd_valid").then(|| {
             let write = self.dut.get("te_cmd_write");
+            let entry = self.dut.get_line("te_cmd_entry");
             (
                 self.dut.get("te_cmd_line") << 1 | write,
                 self.dut.get("te_cmd_tag"),
                 self.dut.get("te_cmd_mask"),
-                self.dut.get_line("te_cmd_data"),
+                std::array::from_fn(|i| entry[i % PTE_BYTES]),
             )
         });
         if let Some(before) = self.te.offered.take() {
