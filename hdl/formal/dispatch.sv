@@ -24,7 +24,7 @@
 `include "common.svh"
 
 module proof (
-    input clock, reset, valid, invalidate, bad, hit, read, write, found, found_done, found_waiting,
+    input clock, reset, valid, bad, hit, read, write, found, found_done, found_waiting,
     input found_stale, found_leaving, room, result, issue_ready, answer_ready,
     input [2:0] op,
     input [47:0] va,
@@ -37,18 +37,17 @@ module proof (
     wire [33:0] issue_line;
     wire [2:0] answer_status;
     top$dispatch u (
-        .valid, .invalidate, .bad, .op, .va, .hit, .frame, .read, .write, .found, .found_done,
+        .valid, .bad, .op, .va, .hit, .frame, .read, .write, .found, .found_done,
         .found_waiting, .found_stale, .found_leaving, .room, .result, .issue_ready, .answer_ready, .advance,
         .issue, .issue_write, .issue_line, .allocate, .attach, .answer, .answer_status);
 
-    wire live = valid && !invalidate;
     wire allowed = (op == WRITE || read) && (op == READ || write);
-    `PROVE(only_allowed_hits_go, !issue || (live && hit && !bad && allowed && issue_write == (op == WRITE)))
+    `PROVE(only_allowed_hits_go, !issue || (valid && hit && !bad && allowed && issue_write == (op == WRITE)))
     `PROVE(goes_to_its_line, !issue || (va[47] ? frame[8:0] != 0 || issue_line == {frame[27:9], va[20:6]}
                                                : issue_line == {frame, va[11:6]}))
     wire [3:0] outcomes = {issue, allocate, attach, answer};
     `PROVE(one_outcome_each, (outcomes & (outcomes - 1'b1)) == 0
-                             && (live && advance) == (outcomes != 0) && (advance || live))
+                             && (valid && advance) == (outcomes != 0) && (advance || valid))
     `PROVE(errors_are_what_they_are, !answer || (answer_status == BAD_REQUEST ? bad
         : answer_status == NO_PERMISSION && !bad && hit && !allowed))
 

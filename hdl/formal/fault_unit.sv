@@ -161,6 +161,7 @@ module proof (
         || u.read_request$q[15:0] == (va[47] ? {1'b1, va[20:6]} : {10'b0, va[11:6]}))
     `INVARIANT(page_read, !(known && u.run$q && u.run_index$q == walk)
         || {u.read_page$q[15:0], u.read_page$q[51:16]} == page)
+    `INVARIANT(needs_read, !(u.run$q && u.needs_frame$q) || !u.read_result$q[30])
     `INVARIANT(result_read, !(took && u.run$q && u.run_index$q == walk) || u.read_result$q[30])
     `INVARIANT(present_now, !took || u.results.mem[walk[1:0]][30])
 endmodule

@@ -6,8 +6,8 @@
 //
 // mutant: command_stays_until_ready, the next bucket's read replaces a waiting command
 //   in: top$manage$engine
-//   replace: port_free = ~out_valid$q
-//   with: port_free = 1'b1
+//   replace: && (port_free || te_cmd_ready)
+//   with:
 `include "common.svh"
 
 module proof (
@@ -41,6 +41,8 @@ module proof (
         was <= command;
     end
     `PROVE(command_stays_until_ready, !stood || (te_cmd_valid && command == was))
+
+    `INVARIANT(reads_when_free, !u.reads$q || !te_cmd_valid)
 
     `REACH(waited, stood && te_cmd_ready)
 endmodule

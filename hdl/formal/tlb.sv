@@ -17,6 +17,10 @@
 //   in: top$tlb$ways$0
 //   replace: frame_3$d = entry$q[
 //   with: frame_3$d = ram$read_data[
+// mutant: clearing_is_no_request, a request is looked up along with an invalidation
+//   in: top$tlb
+//   replace: s1_valid$d = valid_0 && ~invalidate_0
+//   with: s1_valid$d = valid_0
 `include "common.svh"
 
 module proof (
@@ -33,11 +37,11 @@ module proof (
     `CLOCKED
     localparam SETS = 2, WAYS = 2;
 
-    wire hit_3, read_3, write_3, invalidate_3;
+    wire valid_3, hit_3, read_3, write_3, invalidate_3;
     wire [27:0] frame_3;
     top$tlb u (
         .clock, .reset, .advance, .valid_0, .slot_0, .op_0, .pid_0, .va_0, .invalidate_0,
-        .any_pid_0, .any_key_0, .sweep_set_0, .invalidate_3, .hit_3, .frame_3, .read_3, .write_3,
+        .any_pid_0, .any_key_0, .sweep_set_0, .valid_3, .invalidate_3, .hit_3, .frame_3, .read_3, .write_3,
         .fill, .fill_pid, .fill_key, .fill_frame, .fill_read, .fill_write);
 
     // Any page of any process, and any translation.
@@ -95,6 +99,9 @@ module proof (
     end
 
     `PROVE(no_hit_unless_filled, !(looks_3 && hit_3 && !filled_3))
+    `PROVE(clearing_is_no_request, !(valid_3 && invalidate_3))
+    `INVARIANT(no_request_1, !(u.s1_valid$q && u.s1_invalidate$q))
+    `INVARIANT(no_request_2, !(u.s2_valid$q && u.s2_invalidate$q))
     `PROVE(hit_gives_what_was_filled,
            !(looks_3 && hit_3 && same_3 && {write_3, read_3, frame_3} != translation))
 

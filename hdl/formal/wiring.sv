@@ -11,7 +11,7 @@
 // cut: top$intake top$tlb top$bucket top$walks top$walk_queue top$matcher top$dispatch top$replay
 // cut: top$issue top$order top$dram top$completion top$amo top$responses_0 top$responses_1
 // cut: top$shootdown top$manage$registers top$manage$frames top$manage$engine top$manage$events
-// cut: top$accepted top$entrance top$sends top$zeroes top$background top$commands top$manage$mailbox top$manage$interrupts top$manage$shootdown
+// cut: top$accepted top$entrance top$hits top$sends top$zeroes top$background top$commands top$manage$mailbox top$manage$interrupts top$manage$shootdown
 // paths: outputs_come_from_registers, p0_req_ready p1_req_ready from p0_req_valid p1_req_valid
 //
 // mutant: outputs_come_from_registers, a DRAM command waits for the DRAM to be ready
@@ -70,6 +70,10 @@
 //   in: top$manage
 //   replace: h_rdata = registers$h_rdata
 //   with: h_rdata = registers$m_rdata
+// mutant: hits_go_to_the_issue_stage, a waiter that is replayed passes a hit that came before
+//   in: top
+//   replace: issue$replay_active = replay$active && hits$in_ready
+//   with: issue$replay_active = replay$active
 // mutant: lookups_are_as_asked, an invalidation's pid goes to requests too
 //   in: top
 //   replace: if (shootdown$invalidate) begin
@@ -191,6 +195,16 @@ module proof (
         && {u.background$zero_valid, u.background$zero_tag, u.background$zero_line, u.zeroes$out_ready}
         == {u.zeroes$out_valid, u.zeroes$out_data, u.background$zero_ready})
 
+    // From dispatch.sv to issue.sv: a hit comes in while no waiter that is replayed stands before the issue
+    // stage, and one that came in goes first. (What is kept between them: dram_buffer.sv, the same block.)
+    `PROVE(hits_go_to_the_issue_stage,
+        {u.hits$in_valid, u.hits$in_data, u.dispatch$issue_ready}
+        == {u.dispatch$issue, u.dispatch$issue_write, u.tlb$slot_3, u.dispatch$issue_line,
+            u.hits$in_ready && !u.replay$active}
+        && {u.issue$hit_issue, u.issue$hit_write, u.issue$hit_slot, u.issue$hit_line, u.hits$out_ready}
+        == {u.hits$out_valid && u.issue$hit_ready, u.hits$out_data, u.issue$hit_ready}
+        && u.issue$replay_active == (u.replay$active && u.hits$in_ready))
+
     // Into completion.sv, from there to frames.sv.
     `PROVE(replies_reach_the_completion,
         {u.completion$dram_valid, u.completion$dram_tag, u.completion$dram_data, u.completion$dram_poison, dram_resp_ready}
@@ -228,8 +242,8 @@ module proof (
         && (u.shootdown$invalidate || {u.tlb$pid_0, u.tlb$va_0} == u.entrance$out_data[63:0])
         && (!u.shootdown$invalidate || {u.tlb$pid_0, u.tlb$va_0} == {u.shootdown$out_pid, u.shootdown$out_va})
         && (!u.tlb$any_key_0 || u.shootdown$invalidate)
-        && {u.dispatch$hit, u.dispatch$frame, u.dispatch$read, u.dispatch$write}
-        == {u.tlb$hit_3, u.tlb$frame_3, u.tlb$read_3, u.tlb$write_3}
+        && {u.dispatch$valid, u.dispatch$hit, u.dispatch$frame, u.dispatch$read, u.dispatch$write}
+        == {u.tlb$valid_3, u.tlb$hit_3, u.tlb$frame_3, u.tlb$read_3, u.tlb$write_3}
         && {u.tlb$fill, u.tlb$fill_pid, u.tlb$fill_key, u.tlb$fill_frame, u.tlb$fill_read, u.tlb$fill_write}
         == {u.replay$fill, u.replay$fill_pid, u.replay$fill_key, u.replay$fill_frame, u.replay$fill_read,
             u.replay$fill_write})

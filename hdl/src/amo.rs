@@ -59,7 +59,10 @@ pub struct Amo {
     old: DFF<Bits<64>>,
     sum: Signal<Local, Bits<64>>,
     value: DFF<Bits<64>>,
+    /// In `Finish`: it is written, or it failed and is answered.
     writes: DFF<Bit>,
+    fails: DFF<Bit>,
+    equal: Signal<Local, Bit>,
 }
 
 impl Amo {
@@ -78,7 +81,7 @@ impl Amo {
 impl Logic for Amo {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, state, job, operand, expected, old, value, writes);
+        dff_setup!(self, clock, state, job, operand, expected, old, value, writes, fails);
         clock!(self, clock, operands, old_for_amo, old_for_answer, queue);
         self.queue.reset.next = self.reset.val();
         self.operands.write_enable.next = self.accept.val();
@@ -99,8 +102,9 @@ impl Logic for Amo {
             | (bit_cast::<11, 3>(self.line_word.val()) << 7)
             | (bit_cast::<11, 1>(self.line_swap.val().into()) << 10);
         self.queue.pop.next = false;
-        self.write_valid.next = false;
-        self.answer.next = false;
+        self.write_valid.next = self.writes.q.val();
+        self.answer.next = self.fails.q.val();
+        self.equal.next = self.old.q.val() == self.expected.q.val();
         self.sum.next = self.old.q.val() + self.operand.q.val();
         match self.state.q.val() {
             AmoState::Idle => {
@@ -118,19 +122,19 @@ impl Logic for Amo {
             }
             AmoState::Compute => {
                 self.value.d.next = self.sum.val();
-                self.writes.d.next = true;
+                self.writes.d.next = !self.job.q.val().get_bit(10) || self.equal.val();
+                self.fails.d.next = self.job.q.val().get_bit(10) && !self.equal.val();
                 if self.job.q.val().get_bit(10) {
                     self.value.d.next = self.operand.q.val();
-                    self.writes.d.next = self.old.q.val() == self.expected.q.val();
                 }
                 self.state.d.next = AmoState::Finish;
             }
             AmoState::Finish => {
-                self.write_valid.next = self.writes.q.val();
-                self.answer.next = !self.writes.q.val();
                 if (self.writes.q.val() && self.write_take.val())
-                    || (!self.writes.q.val() && self.answer_take.val())
+                    || (self.fails.q.val() && self.answer_take.val())
                 {
+                    self.writes.d.next = false;
+                    self.fails.d.next = false;
                     self.state.d.next = AmoState::Idle;
                 }
             }
@@ -143,6 +147,8 @@ impl Logic for Amo {
         self.data.next = self.value.q.val();
         if self.reset.val() {
             self.state.d.next = AmoState::Idle;
+            self.writes.d.next = false;
+            self.fails.d.next = false;
         }
     }
 }

@@ -12,7 +12,6 @@ use splitmem_abi::request::Status;
 #[derive(LogicBlock, Default)]
 pub struct Dispatch {
     pub valid: Signal<In, Bit>,
-    pub invalidate: Signal<In, Bit>,
     pub bad: Signal<In, Bit>,
     pub op: Signal<In, Bits<3>>,
     pub va: Signal<In, Bits<48>>,
@@ -45,7 +44,6 @@ pub struct Dispatch {
     pub tlb_hit: Signal<Out, Bit>,
     pub tlb_miss: Signal<Out, Bit>,
 
-    live: Signal<Local, Bit>,
     denied: Signal<Local, Bit>,
     joins: Signal<Local, Bit>,
     misses: Signal<Local, Bit>,
@@ -73,22 +71,21 @@ impl Dispatch {
 impl Logic for Dispatch {
     #[hdl_gen]
     fn update(&mut self) {
-        self.live.next = self.valid.val() && !self.invalidate.val();
         self.denied.next = self.check.val()
             && (((self.op.val() != 1) && !self.read.val())
                 || ((self.op.val() != 0) && !self.write.val()));
-        self.joins.next = self.live.val()
+        self.joins.next = self.valid.val()
             && !self.bad.val()
             && self.found.val()
             && (!self.hit.val() || !self.found_done.val() || self.found_waiting.val());
         self.misses.next =
-            self.live.val() && !self.bad.val() && !self.found.val() && !self.hit.val();
-        self.hits.next = self.live.val()
+            self.valid.val() && !self.bad.val() && !self.found.val() && !self.hit.val();
+        self.hits.next = self.valid.val()
             && !self.bad.val()
             && self.hit.val()
             && !self.joins.val()
             && !self.denied.val();
-        self.errs.next = self.live.val()
+        self.errs.next = self.valid.val()
             && !self.joins.val()
             && (self.bad.val() || (self.hit.val() && self.denied.val()));
         self.revives.next = self.found_done.val() && !self.found_waiting.val();
@@ -119,8 +116,8 @@ impl Logic for Dispatch {
             self.answer_status.next = self.bad_request.val();
         }
         self.tlb_hit.next =
-            self.live.val() && !self.bad.val() && self.hit.val() && !self.held.val();
+            self.valid.val() && !self.bad.val() && self.hit.val() && !self.held.val();
         self.tlb_miss.next =
-            self.live.val() && !self.bad.val() && !self.hit.val() && !self.held.val();
+            self.valid.val() && !self.bad.val() && !self.hit.val() && !self.held.val();
     }
 }

@@ -1,7 +1,7 @@
 //! Frames of one size on their way to a fault: pushed, cleared, listed, granted.
 //!
 //! In: runs of frames (`push`). Out: `grant_valid` with `grant_frame`, taken by `grant_take` in the
-//! same cycle, one in three cycles as long as the list holds any; `more` while frames are pushed that
+//! same cycle, one in two cycles as long as the list holds any; `more` while frames are pushed that
 //! are not yet at the head of the list, so that a grant may become valid without software.
 //! If `grant_valid` and `more` are both zero, every frame ever pushed was granted or popped.
 //!

@@ -2,7 +2,7 @@
 //!
 //! In: results of walks, entry by entry. Out, one waiter in two cycles: to the issue stage with its
 //! physical line, or to the completion with a status. In the first cycle all that is known of the
-//! waiter and its page is read, in the second it is decided; it stands before the issue stage in the
+//! waiter and its page is read, and what follows from it; in the second it is decided; it stands before the issue stage in the
 //! next. A third one, in which nobody can join, ends the entry or finds that somebody joined while the
 //! last one was decided. A first write to a page without a frame takes one from the free list in the
 //! same cycle, and its PTE write goes out behind it: nothing waits for it, and nothing waits for
@@ -129,6 +129,12 @@ pub struct Replay {
     ending: DFF<Bit>,
     read_request: DFF<Bits<19>>,
     read_result: DFF<Bits<35>>,
+    /// What follows from both: it goes to its page's frame, or to one that it takes first; else it is
+    /// answered, and so.
+    has_frame: DFF<Bit>,
+    needs_frame: DFF<Bit>,
+    reads_zeros: DFF<Bit>,
+    status: DFF<Bits<3>>,
     read_page: DFF<Bits<55>>,
     read_filled: DFF<Bit>,
     read_stale: DFF<Bit>,
@@ -160,12 +166,12 @@ pub struct Replay {
     denied: Signal<Local, Bit>,
     serves: Signal<Local, Bit>,
     present: Signal<Local, Bit>,
-    needs_frame: Signal<Local, Bit>,
+    wants: Signal<Local, Bit>,
+    outcome: Signal<Local, Bits<3>>,
     granted: Signal<Local, Bit>,
     coming: Signal<Local, Bit>,
     to_issue: Signal<Local, Bit>,
     starves: Signal<Local, Bit>,
-    status: Signal<Local, Bits<3>>,
     frame: Signal<Local, Bits<28>>,
     line: Signal<Local, Bits<34>>,
     wants_fill: Signal<Local, Bit>,
@@ -230,6 +236,10 @@ impl Logic for Replay {
             clock,
             read_request,
             read_result,
+            has_frame,
+            needs_frame,
+            reads_zeros,
+            status,
             read_page,
             read_filled,
             read_stale,
@@ -274,9 +284,40 @@ impl Logic for Replay {
         self.requests.read_address.next = self.run_slot.q.val();
         self.results.read_address.next = self.run_index.q.val();
         self.pages.read_address.next = self.run_index.q.val();
+        self.op.next = self.requests.read_data.val().get_bits::<3>(16);
+        self.reads.next = self.op.val() != 1;
+        self.writes.next = self.op.val() != 0;
+        self.present.next = self.results.read_data.val().get_bit(30);
+        self.denied.next = self.check.val()
+            && ((self.reads.val() && !self.results.read_data.val().get_bit(31))
+                || (self.writes.val() && !self.results.read_data.val().get_bit(32)));
+        self.serves.next = self.results.read_data.val().get_bit(33)
+            && !self.results.read_data.val().get_bit(34)
+            && !self.denied.val();
+        self.wants.next = self.serves.val() && self.writes.val() && !self.present.val();
+        self.outcome.next = self.ok.val();
+        if self.wants.val() {
+            self.outcome.next = self.out_of_memory.val();
+        }
+        if self.denied.val() {
+            self.outcome.next = self.no_permission.val();
+        }
+        if !self.results.read_data.val().get_bit(33) {
+            self.outcome.next = self.not_mapped.val();
+        }
+        if self.results.read_data.val().get_bit(34) {
+            self.outcome.next = self.uncorrectable.val();
+        }
+        self.request.next = self.read_request.q.val();
+        self.found.next = self.read_result.q.val();
+        self.huge.next = self.request.val().get_bit(15);
         if self.reading.q.val() {
             self.read_request.d.next = self.requests.read_data.val();
             self.read_result.d.next = self.results.read_data.val();
+            self.has_frame.d.next = self.serves.val() && self.present.val();
+            self.needs_frame.d.next = self.wants.val();
+            self.reads_zeros.d.next = self.serves.val() && !self.wants.val();
+            self.status.d.next = self.outcome.val();
             self.read_page.d.next = self.pages.read_data.val();
             self.read_filled.d.next = self.filled.val();
             self.read_stale.d.next = self.stale.val();
@@ -286,19 +327,6 @@ impl Logic for Replay {
         if self.mark.val() {
             self.read_stale.d.next = true;
         }
-        self.request.next = self.read_request.q.val();
-        self.found.next = self.read_result.q.val();
-        self.op.next = self.request.val().get_bits::<3>(16);
-        self.huge.next = self.request.val().get_bit(15);
-        self.reads.next = self.op.val() != 1;
-        self.writes.next = self.op.val() != 0;
-        self.present.next = self.found.val().get_bit(30);
-        self.denied.next = self.check.val()
-            && ((self.reads.val() && !self.found.val().get_bit(31))
-                || (self.writes.val() && !self.found.val().get_bit(32)));
-        self.serves.next =
-            self.found.val().get_bit(33) && !self.found.val().get_bit(34) && !self.denied.val();
-        self.needs_frame.next = self.serves.val() && self.writes.val() && !self.present.val();
         self.granted.next = self.grant_4k_valid.val();
         self.coming.next = self.coming_4k.q.val();
         self.frame.next = self.grant_4k_frame.val();
@@ -307,31 +335,18 @@ impl Logic for Replay {
             self.coming.next = self.coming_2m.q.val();
             self.frame.next = self.grant_2m_frame.val();
         }
-        if self.present.val() {
+        if self.found.val().get_bit(30) {
             self.frame.next = self.found.val().get_bits::<28>(0);
         }
         self.line.next = (bit_cast::<34, 28>((self.frame.val()) & (self.frame_mask.val())) << 6)
             | bit_cast::<34, 15>(self.request.val().get_bits::<15>(0));
         self.to_issue.next =
-            self.serves.val() && (self.present.val() || (self.writes.val() && self.granted.val()));
-        self.starves.next = self.needs_frame.val() && !self.granted.val() && self.coming.val();
-        self.status.next = self.ok.val();
-        if self.needs_frame.val() {
-            self.status.next = self.out_of_memory.val();
-        }
-        if self.denied.val() {
-            self.status.next = self.no_permission.val();
-        }
-        if !self.found.val().get_bit(33) {
-            self.status.next = self.not_mapped.val();
-        }
-        if self.found.val().get_bit(34) {
-            self.status.next = self.uncorrectable.val();
-        }
+            self.has_frame.q.val() || (self.needs_frame.q.val() && self.granted.val());
+        self.starves.next = self.needs_frame.q.val() && !self.granted.val() && self.coming.val();
 
         // What happens to it in this cycle.
         self.wants_fill.next = !self.read_filled.q.val() && !self.read_stale.q.val();
-        self.takes_frame.next = self.to_issue.val() && !self.present.val();
+        self.takes_frame.next = self.needs_frame.q.val() && self.granted.val();
         self.go_issue.next = self.run.q.val()
             && self.to_issue.val()
             && !self.next_valid.q.val()
@@ -349,7 +364,7 @@ impl Logic for Replay {
         if !self.next_valid.q.val() {
             self.next_valid.d.next = self.go_issue.val();
             self.next_slot.d.next = self.run_slot.q.val();
-            self.next_write.d.next = self.op.val() == 1;
+            self.next_write.d.next = self.request.val().get_bits::<3>(16) == 1;
             self.next_line.d.next = self.line.val();
         }
         self.active.next = self.next_valid.q.val();
@@ -358,9 +373,9 @@ impl Logic for Replay {
         self.issue_write.next = self.next_write.q.val();
         self.issue_line.next = self.next_line.q.val();
         self.answer.next = self.go_answer.val();
-        self.answer_status.next = self.status.val();
-        self.zero_read.next = self.go_answer.val() && self.serves.val() && !self.needs_frame.val();
-        self.no_memory.next = self.go_answer.val() && self.needs_frame.val();
+        self.answer_status.next = self.status.q.val();
+        self.zero_read.next = self.go_answer.val() && self.reads_zeros.q.val();
+        self.no_memory.next = self.go_answer.val() && self.needs_frame.q.val();
         self.grant_4k_take.next = self.go_issue.val() && self.takes_frame.val() && !self.huge.val();
         self.grant_2m_take.next = self.go_issue.val() && self.takes_frame.val() && self.huge.val();
         self.fault.next = self.go_issue.val() && self.takes_frame.val();

@@ -13,6 +13,7 @@
 //! unit clears the whole TLB in the same way; `ready` comes up when that is done.
 
 use crate::prim::Param;
+use crate::relay::Relay;
 use rust_hdl::prelude::*;
 use splitmem_abi::config::HwConfig;
 use splitmem_abi::regs::ShootdownCommand;
@@ -56,9 +57,11 @@ pub struct Shootdown {
     pub out_pid: Signal<Out, Bits<16>>,
     pub out_va: Signal<Out, Bits<48>>,
 
+    /// Before the pipeline: `[47:0]` address, `[56:48]` set. So the sweep does not hang on `advance`.
+    offers: Relay<Bits<57>>,
     state: DFF<ShootdownState>,
     left: DFF<Bits<19>>,
-    /// In the sweep, and something is left.
+    /// In the sweep, and something is left to offer.
     sweeping: DFF<Bit>,
     at: DFF<Bits<48>>,
     set: DFF<Bits<9>>,
@@ -89,12 +92,18 @@ impl Logic for Shootdown {
         self.mark_walks.next = false;
         self.note.next = false;
         self.done.next = false;
-        self.invalidate.next = self.sweeping.q.val();
+        self.offers.clock.next = self.clock.val();
+        self.offers.reset.next = self.reset.val();
+        self.offers.in_valid.next = self.sweeping.q.val();
+        self.offers.in_data.next =
+            bit_cast::<57, 48>(self.at.q.val()) | (bit_cast::<57, 9>(self.set.q.val()) << 48);
+        self.offers.out_ready.next = self.advance.val();
+        self.invalidate.next = self.offers.out_valid.val();
         self.any_key.next = self.whole.q.val();
         self.any_pid.next = self.all.q.val();
-        self.sweep_set.next = self.set.q.val();
+        self.sweep_set.next = self.offers.out_data.val().get_bits::<9>(48);
         self.out_pid.next = self.pid.val();
-        self.out_va.next = self.at.q.val();
+        self.out_va.next = self.offers.out_data.val().get_bits::<48>(0);
         self.busy.next = true;
         match self.state.q.val() {
             ShootdownState::Reset => {
@@ -135,21 +144,11 @@ impl Logic for Shootdown {
                 self.settle.d.next = 0.into();
                 if !self.sweeping.q.val() {
                     self.state.d.next = ShootdownState::Pipeline;
-                } else {
-                    if self.advance.val() {
-                        self.sweeping.d.next = self.left.q.val() != 1;
-                        self.left.d.next = self.left.q.val() - 1;
-                        self.set.d.next = self.set.q.val() + 1;
-                        self.at.d.next = self.at.q.val() + 0x1000;
-                        if self.at.q.val().get_bit(47) {
-                            self.at.d.next = self.at.q.val() + 0x200000;
-                        }
-                    }
                 }
             }
             ShootdownState::Pipeline => {
                 // The last invalidation has passed stage 3 after four moves of the pipeline.
-                if self.advance.val() {
+                if self.advance.val() && !self.offers.out_valid.val() {
                     self.settle.d.next = self.settle.q.val() + 1;
                 }
                 if self.settle.q.val().get_bit(2) {
@@ -169,6 +168,15 @@ impl Logic for Shootdown {
             }
             _ => {
                 self.state.d.next = ShootdownState::Idle;
+            }
+        }
+        if self.sweeping.q.val() && self.offers.in_ready.val() {
+            self.sweeping.d.next = self.left.q.val() != 1;
+            self.left.d.next = self.left.q.val() - 1;
+            self.set.d.next = self.set.q.val() + 1;
+            self.at.d.next = self.at.q.val() + 0x1000;
+            if self.at.q.val().get_bit(47) {
+                self.at.d.next = self.at.q.val() + 0x200000;
             }
         }
         self.ready.next = self.is_ready.q.val();

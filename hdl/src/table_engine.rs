@@ -117,6 +117,8 @@ pub struct TableEngine {
     can_write: Signal<Local, Bit>,
     can_report: Signal<Local, Bit>,
     commit: Signal<Local, Bit>,
+    /// A read goes out in this cycle.
+    reads: DFF<Bit>,
     passes: Signal<Local, Bit>,
     slot: Signal<Local, Bits<SLOT_INDEX_BITS>>,
     first_byte: Signal<Local, Bits<6>>,
@@ -197,7 +199,7 @@ impl TableEngine {
           te_resp_poison results state code pid flags key frame error pages_done stopping lookup
           page_valid page page_line page_error page_fails finding writer out_valid out_write out_index out_line out_mask
           out_entry va start_key step frames insert unmap collect query known verdict fails writes
-          reports port_free can_write can_report commit passes slot first_byte is_ack)
+          reports port_free can_write can_report commit reads passes slot first_byte is_ack)
     }
 }
 
@@ -207,7 +209,7 @@ impl Logic for TableEngine {
         dff_setup!(self, clock, state, code, pid, flags, key, frame, error, pages_done, stopping);
         dff_setup!(
             self, clock, page_valid, page, page_line, page_error, page_fails, insert, unmap,
-            collect, query
+            collect, query, reads
         );
         dff_setup!(self, clock, out_valid, out_write, out_index, out_line, out_mask, out_entry);
         clock!(self, clock, pid_register, va_lo, va_hi, count, flags_register, frame_register);
@@ -340,7 +342,7 @@ impl Logic for TableEngine {
         self.reader.start_pages.next = bit_cast::<19, 32>(self.count.value.val());
         self.reader.stop.next = self.stopping.q.val();
         self.reader.empty.next = self.ring.empty.val();
-        self.reader.take.next = false;
+        self.reader.take.next = self.reads.q.val();
         // Whether the port is free does not hang on the DRAM's ready: a command in two cycles.
         if self.te_cmd_ready.val() {
             self.out_valid.d.next = false;
@@ -354,15 +356,23 @@ impl Logic for TableEngine {
                 self.out_mask.d.next =
                     bit_cast::<64, 16>(self.writer.bytes.val()) << self.first_byte.val();
                 self.out_entry.d.next = self.writer.entry.val();
-            } else if self.reader.valid.val() && self.ring.room.val() {
-                self.reader.take.next = true;
-                self.out_valid.d.next = true;
-                self.out_write.d.next = false;
-                self.out_index.d.next = self.ring.tail.val();
-                self.out_line.d.next = self.reader.line.val();
-                self.out_mask.d.next = 0.into();
             }
         }
+        if self.reads.q.val() {
+            self.out_valid.d.next = true;
+            self.out_write.d.next = false;
+            self.out_index.d.next = self.ring.tail.val();
+            self.out_line.d.next = self.reader.line.val();
+            self.out_mask.d.next = 0.into();
+        }
+        // Known a cycle before, so that the reader's steps hang on nothing else: there is room for a read, no
+        // page will be written, and the port will be free.
+        self.reads.d.next = self.reader.valid.val()
+            && !self.stopping.q.val()
+            && !self.reads.q.val()
+            && self.ring.room.val()
+            && !(self.writes.val() && (self.page_valid.q.val() || self.ring.front_found.val()))
+            && (self.port_free.val() || self.te_cmd_ready.val());
         self.ring.enter.next = self.reader.take.val();
         self.places.write_address.next = self.ring.tail.val();
         self.places.write_data.next = self.reader.place.val();
@@ -436,6 +446,7 @@ impl Logic for TableEngine {
             self.pages_done.d.next = 0.into();
             self.stopping.d.next = false;
             self.page_valid.d.next = false;
+            self.reads.d.next = false;
             self.out_valid.d.next = false;
         }
     }

@@ -263,7 +263,7 @@ impl Logic for Tlb {
             || (self.s2_va.q.val().get_bits::<3>(0) != 0)
             || (!self.s2_op.q.val().get_bit(1) && (self.s2_va.q.val().get_bits::<3>(3) != 0));
         if self.advance.val() {
-            self.s1_valid.d.next = self.valid_0.val();
+            self.s1_valid.d.next = self.valid_0.val() && !self.invalidate_0.val();
             self.s1_invalidate.d.next = self.invalidate_0.val();
             self.s1_any_pid.d.next = self.invalidate_0.val() && self.any_pid_0.val();
             self.s1_any_key.d.next = self.invalidate_0.val() && self.any_key_0.val();

@@ -118,6 +118,10 @@ pub struct Component {
     matcher: BucketMatch,
     dispatch: Dispatch,
     replay: Replay,
+    /// A TLB hit that the issue stage could not take at once: it goes before any waiter that is
+    /// replayed after it.
+    hits: Skid<Bits<42>>,
+    hit: Signal<Local, Bits<42>>,
     issue: Issue,
     order: LineOrder,
     sends: Sends,
@@ -222,6 +226,7 @@ impl Logic for Component {
             walk_queue,
             matcher,
             replay,
+            hits,
             issue,
             order,
             sends,
@@ -249,6 +254,7 @@ impl Logic for Component {
         self.walk_queue.reset.next = self.resets.q.val();
         self.matcher.reset.next = self.resets.q.val();
         self.replay.reset.next = self.resets.q.val();
+        self.hits.reset.next = self.resets.q.val();
         self.issue.reset.next = self.resets.q.val();
         self.order.reset.next = self.resets.q.val();
         self.beats.reset.next = self.resets.q.val();
@@ -344,7 +350,6 @@ impl Logic for Component {
         self.bucket.va_1.next = self.tlb.va_1.val();
 
         self.dispatch.valid.next = self.tlb.valid_3.val();
-        self.dispatch.invalidate.next = self.tlb.invalidate_3.val();
         self.dispatch.bad.next = self.tlb.bad_3.val();
         self.dispatch.op.next = self.tlb.op_3.val();
         self.dispatch.va.next = self.tlb.va_3.val();
@@ -359,7 +364,8 @@ impl Logic for Component {
         self.dispatch.found_leaving.next = self.walks.found_leaving_3.val();
         self.dispatch.room.next = self.walks.room.val();
         self.dispatch.result.next = self.completion.walk_valid.val();
-        self.dispatch.issue_ready.next = self.issue.hit_ready.val();
+        // From registers, not from what the issue stage takes in this cycle: the whole pipeline hangs on it.
+        self.dispatch.issue_ready.next = self.hits.in_ready.val() && !self.replay.active.val();
         self.dispatch.answer_ready.next = self.completion.hit_ready.val();
 
         // Walks.
@@ -450,15 +456,21 @@ impl Logic for Component {
         self.issue.wake_slot.next = self.order.wake_slot.val();
         self.issue.look_line.next = self.order.look_line.val();
         self.issue.look_write.next = self.order.look_write.val();
-        self.issue.replay_active.next = self.replay.active.val();
+        self.issue.replay_active.next = self.replay.active.val() && self.hits.in_ready.val();
         self.issue.replay_issue.next = self.replay.issue.val();
         self.issue.replay_slot.next = self.replay.issue_slot.val();
         self.issue.replay_write.next = self.replay.issue_write.val();
         self.issue.replay_line.next = self.replay.issue_line.val();
-        self.issue.hit_issue.next = self.dispatch.issue.val();
-        self.issue.hit_slot.next = self.tlb.slot_3.val();
-        self.issue.hit_write.next = self.dispatch.issue_write.val();
-        self.issue.hit_line.next = self.dispatch.issue_line.val();
+        self.hits.in_valid.next = self.dispatch.issue.val();
+        self.hits.in_data.next = bit_cast::<42, 34>(self.dispatch.issue_line.val())
+            | (bit_cast::<42, 7>(self.tlb.slot_3.val()) << 34)
+            | (bit_cast::<42, 1>(self.dispatch.issue_write.val().into()) << 41);
+        self.hits.out_ready.next = self.issue.hit_ready.val();
+        self.hit.next = self.hits.out_data.val();
+        self.issue.hit_issue.next = self.hits.out_valid.val() && self.issue.hit_ready.val();
+        self.issue.hit_line.next = self.hit.val().get_bits::<34>(0);
+        self.issue.hit_slot.next = self.hit.val().get_bits::<7>(34);
+        self.issue.hit_write.next = self.hit.val().get_bit(41);
         self.issue.ready.next = self.sends.in_ready.val();
         self.order.slot.next = self.issue.slot.val();
         self.order.line.next = self.issue.line.val();

@@ -67,6 +67,10 @@ pub struct WalkTable {
 
     pages: Cam<52>,
     pool: IndexPool,
+    /// The entry that is allocated next, as an index and as one bit.
+    spare_valid: DFF<Bit>,
+    spare_at: DFF<Bits<7>>,
+    spare: DFF<Bits<64>>,
     heads: LutRam<Bits<7>, 7>,
     join_tails: LutRam<Bits<7>, 7>,
     replay_tails: LutRam<Bits<7>, 7>,
@@ -117,7 +121,7 @@ pub struct WalkTable {
     idle: Signal<Local, Bits<64>>,
     candidates: Signal<Local, Bits<64>>,
     now_picked: Signal<Local, Bits<64>>,
-    room_bit: Signal<Local, Bits<64>>,
+    refill: Signal<Local, Bit>,
     one: Param<Bits<64>>,
     /// The entries that there are.
     all: Param<Bits<64>>,
@@ -144,14 +148,43 @@ impl Logic for WalkTable {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(
-            self, clock, valid, done, waiting, filled, writing, old, equal_2, found, found_at,
-            is_found, is_done, is_waiting, is_stale, is_leaving, picked, chosen, gone, replayed,
-            walking
+            self,
+            clock,
+            valid,
+            done,
+            waiting,
+            filled,
+            writing,
+            old,
+            equal_2,
+            found,
+            found_at,
+            is_found,
+            is_done,
+            is_waiting,
+            is_stale,
+            is_leaving,
+            picked,
+            chosen,
+            gone,
+            replayed,
+            walking,
+            spare_valid,
+            spare_at,
+            spare
         );
         clock!(self, clock, pages, pool, heads, join_tails, replay_tails, links);
         self.pool.reset.next = self.reset.val();
 
-        self.room_bit.next = ((self.one.val()) << (self.pool.index.val())) & (self.all.val());
+        self.refill.next =
+            self.pool.available.val() && (!self.spare_valid.q.val() || self.allocate.val());
+        self.pool.take.next = self.refill.val();
+        self.spare_valid.d.next =
+            self.refill.val() || (self.spare_valid.q.val() && !self.allocate.val());
+        if self.refill.val() {
+            self.spare_at.d.next = self.pool.index.val();
+            self.spare.d.next = ((self.one.val()) << (self.pool.index.val())) & (self.all.val());
+        }
 
         // Stage 1 compares. The page of the request in stage 3 may get its entry in this very cycle.
         self.pages.look.next =
@@ -163,9 +196,9 @@ impl Logic for WalkTable {
         if self.advance.val() {
             self.equal_2.d.next = self.pages.equal.val();
             if self.allocate.val() {
-                self.equal_2.d.next = (self.pages.equal.val()) & (!self.room_bit.val());
+                self.equal_2.d.next = (self.pages.equal.val()) & (!self.spare.q.val());
                 if self.same_13.val() {
-                    self.equal_2.d.next = (self.pages.equal.val()) | (self.room_bit.val());
+                    self.equal_2.d.next = (self.pages.equal.val()) | (self.spare.q.val());
                 }
             }
         }
@@ -177,11 +210,10 @@ impl Logic for WalkTable {
         self.found_leaving_3.next = self.is_leaving.q.val();
         self.replay_joined.next = self.attach.val() && self.is_replayed.val();
         self.found_index_3.next = self.found_at.q.val();
-        self.room.next = self.pool.available.val();
-        self.room_index.next = self.pool.index.val();
-        self.pool.take.next = self.allocate.val();
+        self.room.next = self.spare_valid.q.val();
+        self.room_index.next = self.spare_at.q.val();
         self.pages.write_enable.next = self.allocate.val();
-        self.pages.write_address.next = self.pool.index.val();
+        self.pages.write_address.next = self.spare_at.q.val();
         self.pages.write_data.next =
             (bit_cast::<52, 36>(self.key_3.val()) << 16) | bit_cast::<52, 16>(self.pid_3.val());
 
@@ -201,9 +233,9 @@ impl Logic for WalkTable {
         self.replay_tails.write_address.next = self.found_at.q.val();
         self.replay_tails.write_data.next = self.slot_3.val();
         if self.allocate.val() {
-            self.heads.write_address.next = self.pool.index.val();
-            self.join_tails.write_address.next = self.pool.index.val();
-            self.replay_tails.write_address.next = self.pool.index.val();
+            self.heads.write_address.next = self.spare_at.q.val();
+            self.join_tails.write_address.next = self.spare_at.q.val();
+            self.replay_tails.write_address.next = self.spare_at.q.val();
         }
         self.heads.read_address.next = self.load_index.val();
         self.load_head.next = self.heads.read_data.val();
@@ -241,7 +273,7 @@ impl Logic for WalkTable {
         self.answered.next = 0.into();
         self.replayed.d.next = ((self.one.val()) << (self.replay_index.val())) & (self.all.val());
         if self.allocate.val() {
-            self.allocated.next = self.room_bit.val();
+            self.allocated.next = self.spare.q.val();
         }
         if self.attach.val() {
             self.joined.next = self.found.q.val();
@@ -284,8 +316,8 @@ impl Logic for WalkTable {
                 || (self.replay_closing.val()
                     && (self.found_encode.index.val() == self.replay_index.val()));
             if self.allocate.val() && self.same_23.val() {
-                self.found.d.next = self.room_bit.val();
-                self.found_at.d.next = self.pool.index.val();
+                self.found.d.next = self.spare.q.val();
+                self.found_at.d.next = self.spare_at.q.val();
                 self.is_found.d.next = true;
                 self.is_done.d.next = false;
                 self.is_waiting.d.next = true;
@@ -319,6 +351,7 @@ impl Logic for WalkTable {
         self.walks.next = self.walking.q.val();
         if self.reset.val() {
             self.valid.d.next = 0.into();
+            self.spare_valid.d.next = false;
             self.is_found.d.next = false;
             self.picked.d.next = 0.into();
             self.chosen.d.next = 0.into();

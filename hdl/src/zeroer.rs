@@ -6,8 +6,8 @@
 //! frame are acknowledged (`ack_valid` with its slot). Frames come out in the order in which they
 //! were pushed.
 //!
-//! A write can go out in every cycle: the next frame is written while the former ones' acknowledges
-//! are on their way, each frame in its slot.
+//! A write can go out in every cycle, but for one between two frames: the next frame is written while
+//! the former ones' acknowledges are on their way, each frame in its slot.
 
 use crate::prim::LutRam;
 use crate::registers::constant;
@@ -189,7 +189,7 @@ impl Logic for Zeroer {
         }
         self.queued.next = self.run_count.q.val();
 
-        // The frame being written; with its last line the next one starts.
+        // The frame being written; the next one starts a cycle after its last line.
         self.cmd_valid.next = self.writing.q.val();
         self.cmd_line.next = (bit_cast::<34, 28>(self.write_frame.q.val())
             << self.page_lines_shift.val())
@@ -204,8 +204,7 @@ impl Logic for Zeroer {
             }
         }
         self.start.next = (self.run_valid.q.val() && self.room.val())
-            && (self.slot_free.val()
-                && (!self.writing.q.val() || (self.issue.val() && self.last.val())));
+            && (self.slot_free.val() && !self.writing.q.val());
         self.started.next = self.start.val();
         if self.issue.val() {
             self.line.d.next = self.line.q.val() + 1;

@@ -1,11 +1,13 @@
 //! What the small monitor does next: random jobs, written as scripts.
 
 use super::{Coverage, Job, Step};
+use crate::dram::LineMemory;
 use crate::lockstep::mode::Jobs;
 use crate::lockstep::world::{FramePair, State};
 use crate::lockstep::Lockstep;
 use rand::Rng;
-use splitmem_abi::geometry::PageSize;
+use splitmem_abi::geometry::{page_key, PageSize};
+use splitmem_abi::pte::decode_bucket;
 use splitmem_abi::regs::field::{CONTROL, STATUS, TE_FLAGS, TE_STATUS};
 use splitmem_abi::regs::{self, ShootdownCommand, TableCommand};
 use std::ops::Range;
@@ -177,14 +179,18 @@ impl Lockstep {
 
     fn choose_query(&mut self) -> bool {
         let page = self.monitor.rng.random_range(0..self.world.pages.len());
-        let certain = self.world.pages[page].in_flight == 0;
-        if certain {
+        let (pid, va) = (self.world.pages[page].pid, self.world.pages[page].va);
+        let frozen = self.world.pages[page].in_flight == 0;
+        if frozen {
             self.freeze([page]);
         }
+        let bucket = self.world.bucket_line(pid, va);
+        let entries = decode_bucket(&self.component.memory().store().read_line(bucket));
+        let written = entries.iter().any(|pte| pte.maps(pid, page_key(va)) && pte.present);
         let mut script = self.table(TableCommand::Query, page..page + 1, 0, None, None);
         let at = script.len() - 3;
         script.insert(at, Step::Drain);
-        self.begin(Job::Queried { certain }, script);
+        self.begin(Job::Queried { frozen, written }, script);
         true
     }
 

@@ -35,7 +35,7 @@ impl Lockstep {
                 }
             }
             Job::Collected => self.take_frames()?,
-            Job::Queried { certain } => self.check_query(certain)?,
+            Job::Queried { frozen, written } => self.check_query(frozen, written)?,
             Job::Events => self.check_events()?,
             Job::PoisonLine { page, line } => self.poison_line(page, line),
             Job::Bucket { line, poison } => self.set_bucket_poison(line, poison),
@@ -138,13 +138,15 @@ impl Lockstep {
         Ok(())
     }
 
-    fn check_query(&mut self, certain: bool) -> Result<(), Wrong> {
+    /// A first write's PTE write goes out behind it and is answered when the memory likes. So PRESENT must be
+    /// found if it was in the memory before, and must not be if no request can have set it.
+    fn check_query(&mut self, frozen: bool, written: bool) -> Result<(), Wrong> {
         let (hw, model) = self.monitor.results.first().copied().unwrap_or_default();
-        let mut mask = TE_RESULT::VALID.mask() | TE_RESULT::WRITE.mask() | TE_RESULT::SHARED.mask();
-        if certain {
-            mask |= TE_RESULT::PRESENT.mask();
-        }
-        if hw & mask == model & mask && self.monitor.results.len() <= 1 {
+        let mask = TE_RESULT::VALID.mask() | TE_RESULT::WRITE.mask() | TE_RESULT::SHARED.mask();
+        let [in_hw, in_model] = [hw, model].map(|result| TE_RESULT::PRESENT.get(result) != 0);
+        let lost = written && in_model && !in_hw;
+        let early = frozen && in_hw && !in_model;
+        if hw & mask == model & mask && self.monitor.results.len() <= 1 && !lost && !early {
             return Ok(());
         }
         Err(Wrong::new(format!("a query found {hw:#010x}; the model says {model:#010x}")))

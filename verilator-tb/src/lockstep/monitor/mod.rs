@@ -80,8 +80,8 @@ enum Job {
     Shared(usize),
     /// Unmapped pages; their frames came back.
     Collected,
-    /// Asked for one page's entry; its PRESENT bit is certain.
-    Queried { certain: bool },
+    /// Asked for one page's entry: no request to it is in flight; in the memory it had PRESENT.
+    Queried { frozen: bool, written: bool },
     /// Read events.
     Events,
     /// All is quiet: poison a line of this page.
