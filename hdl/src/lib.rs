@@ -10,6 +10,7 @@ mod macros;
 pub mod accepted;
 pub mod access;
 pub mod amo;
+pub mod axi;
 pub mod background;
 pub mod beats;
 pub mod board;

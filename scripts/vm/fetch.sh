@@ -52,7 +52,7 @@ END
 get() {
     local suite=$1
     shift
-    APT_CONFIG=$work/$suite/apt.conf apt-get -qq -y --download-only -t "$suite-backports" install "$@" \
+    APT_CONFIG=$work/$suite/apt.conf timeout 600 apt-get -qq -y --download-only -t "$suite-backports" install "$@" \
         >"$work/log" 2>&1 || { tail -n 5 "$work/log" >&2; return 1; }
 }
 

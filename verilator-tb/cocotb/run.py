@@ -15,7 +15,7 @@ import sysconfig
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 # Suite -> module.
-SUITES = {"test_pcie_uscale": "pcie_uscale"}
+SUITES = {"test_axi": "axi_port", "test_pcie_uscale": "pcie_uscale"}
 EMIT = ["cargo", "run", "-q", "--release", *(["--locked"] if os.environ.get("CI") else []),
         "-p", "splitmem", "--", "hdl", "emit"]
 
