@@ -89,6 +89,9 @@ pub enum CliError {
     /// The host has no memory for a benchmark.
     #[error("the host has no memory to measure: {0}")]
     HostMemory(std::io::Error),
+    /// Misses cannot be served in user space here.
+    #[error("no misses to measure: {0}")]
+    Floor(#[from] pcomponent_driver::transparent::EngineError),
     /// An unmodified program could not be run, or was not.
     #[error(transparent)]
     Run(#[from] crate::run::RunError),

@@ -3,7 +3,7 @@
 //! Host memory is used only where something other than zeros was written.
 
 use memmap2::{MmapMut, MmapOptions};
-use splitmem_abi::geometry::{LINE_BYTES, LINE_SHIFT};
+use splitmem_abi::geometry::{LINE_BYTES, LINE_SHIFT, PAGE_SHIFT};
 use splitmem_abi::request::{Line, FULL_MASK};
 use std::collections::HashSet;
 
@@ -126,6 +126,14 @@ impl Memory {
     #[inline]
     pub fn run<const BYTES: usize>(&self, line: u64) -> Option<&[u8; BYTES]> {
         self.bytes(self.wrap(line), BYTES)?.first_chunk()
+    }
+
+    /// So many pages from a line on, or as many of them as lie in the same mapping; `None` while they
+    /// are all zeros.
+    pub fn pages(&self, line: u64, pages: usize) -> Option<&[u8]> {
+        let line = self.wrap(line);
+        let room = self.chunk_bytes - split(line).1;
+        self.bytes(line, (pages << PAGE_SHIFT).min(room))
     }
 
     /// Writes bytes from a line on, as many as lie in one frame. Heals no poison: for a DRAM without.

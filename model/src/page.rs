@@ -35,6 +35,29 @@ impl Model {
         Some(self.memory.run(first).unwrap_or(&ZEROS))
     }
 
+    /// As [`Self::read_page`] for the page at `va` and those behind it, at most `most` in all, as far as
+    /// they stand one behind the other in the DRAM: answers their bytes.
+    pub fn read_pages(&mut self, pid: u16, va: u64, most: usize) -> Option<&[u8]> {
+        let frame_of = |model: &Self, va| {
+            let pte = model.entry_of_page(pid, va)?.pte;
+            let readable = pte.read || !model.config.check_permissions;
+            (readable && pte.present).then(|| data_line(pte.frame, va))
+        };
+        let first = match frame_of(self, va) {
+            Some(first) if self.memory.pages(first, 1).is_some() => first,
+            _ => return self.read_page(pid, va).map(|page| &page[..]),
+        };
+        let follows = |page: &u64| {
+            let next = va + page * PAGE_BYTES as u64;
+            frame_of(self, next) == Some(first + page * LINES)
+        };
+        let pages = 1 + (1..most as u64).take_while(follows).count();
+        let pages = self.memory.pages(first, pages).map_or(0, |bytes| bytes.len() / PAGE_BYTES);
+        (0..pages).for_each(|_| self.count_page(Op::Read));
+        self.statistics.reads += LINES * pages as u64;
+        self.memory.pages(first, pages)
+    }
+
     /// Executes whole writes of the 64 lines of the 4 KiB at `va`. `false`, and nothing was done, if
     /// any of them might not be answered [`Status::Ok`].
     pub fn write_page(&mut self, pid: u16, va: u64, bytes: &[u8; PAGE_BYTES]) -> bool {

@@ -66,7 +66,7 @@ fn counters(model: &mut Model) -> Vec<u64> {
 fn a_page_does_what_its_lines_do() {
     let (mut whole, mut lines) = (component(), component());
     let mut rng = SmallRng::seed_from_u64(5);
-    let (mut fast, mut slow) = (0, 0);
+    let (mut fast, mut slow, mut several) = (0, 0, 0);
     for step in 0..2000 {
         let (pid, va) = (rng.random_range(0..2), PAGES[rng.random_range(0..PAGES.len())]);
         if step % 100 == 50 {
@@ -76,15 +76,24 @@ fn a_page_does_what_its_lines_do() {
             lines.poison(line);
         }
         if rng.random() {
-            let expected = read_lines(&mut lines, pid, va);
-            let answer = match whole.read_page(pid, va) {
-                Some(bytes) => (Status::Ok, bytes.to_vec()),
-                None => {
-                    slow += 1;
-                    read_lines(&mut whole, pid, va)
-                }
+            let most = rng.random_range(1..=3);
+            let pages = match most {
+                1 => whole.read_page(pid, va).map(|bytes| bytes.to_vec()),
+                _ => whole.read_pages(pid, va, most).map(|bytes| bytes.to_vec()),
             };
-            assert!(answer == expected, "step {step}: read of {pid} {va:#x}");
+            slow += u32::from(pages.is_none());
+            let answer = match pages {
+                Some(bytes) => (Status::Ok, bytes),
+                None => read_lines(&mut whole, pid, va),
+            };
+            let count = answer.1.len() / 4096;
+            assert!((1..=most).contains(&count), "step {step}: {count} pages of {most}");
+            several += u32::from(count > 1);
+            for (i, bytes) in answer.1.chunks_exact(4096).enumerate() {
+                let expected = read_lines(&mut lines, pid, va + 4096 * i as u64);
+                let same = (answer.0, bytes) == (expected.0, &expected.1[..]);
+                assert!(same, "step {step}: read of {pid} {va:#x}, page {i}");
+            }
         } else {
             let bytes = std::array::from_fn(|i| (i as u8).wrapping_mul(step as u8 | 1));
             let expected = write_lines(&mut lines, pid, va, &bytes);
@@ -99,7 +108,7 @@ fn a_page_does_what_its_lines_do() {
     let counted = counters(&mut whole);
     assert_eq!(counted, counters(&mut lines));
     assert!(counted.iter().sum::<u64>() > 100_000, "{counted:?}");
-    assert!(fast > 200 && slow > 200, "{fast} {slow}");
+    assert!(fast > 200 && slow > 200 && several > 50, "{fast} {slow} {several}");
 }
 
 #[test]

@@ -143,6 +143,22 @@ pub trait Transport: Send {
         Ok(false)
     }
 
+    /// As [`Self::read_page_now`] for the page at `va` and those behind it, at most `most` in all, as far
+    /// as the backend has them one behind the other: hands over their bytes together and tells how many
+    /// pages they are. 0: nothing was done.
+    ///
+    /// # Errors
+    /// [`TransportError`].
+    fn read_pages_now(
+        &mut self,
+        pid: u16,
+        va: u64,
+        _most: usize,
+        take: &mut dyn FnMut(&[u8]),
+    ) -> Result<usize, TransportError> {
+        self.read_page_now(pid, va, &mut |page| take(page)).map(usize::from)
+    }
+
     /// Writes a page if the backend takes it at once: tells whether it did. `false`: nothing was done, and
     /// a submission will tell what the component has to say. Not to be called while a submission for
     /// the page is in flight.

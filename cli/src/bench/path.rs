@@ -24,6 +24,8 @@ pub enum Way {
     Explicit,
     /// The component (golden model) under an unmodified program: splitmem run
     Transparent,
+    /// The least that a miss takes that user space serves: a signal, a copy, a drop
+    Floor,
     /// Linux swap on zram, under a memory limit
     Zram,
     /// Linux swap in a file, under a memory limit
@@ -34,10 +36,11 @@ pub enum Way {
 
 impl Way {
     /// All, in the order of the output.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Local,
         Self::Explicit,
         Self::Transparent,
+        Self::Floor,
         Self::Zram,
         Self::SwapFile,
         Self::MappedFile,
@@ -49,10 +52,16 @@ impl Way {
             Self::Local => "local",
             Self::Explicit => "explicit",
             Self::Transparent => "transparent",
+            Self::Floor => "floor",
             Self::Zram => "zram_swap",
             Self::SwapFile => "swap_file",
             Self::MappedFile => "mmapped_file",
         }
+    }
+
+    /// Whether it can be measured with so many threads.
+    pub fn takes(self, threads: u32) -> bool {
+        self != Self::Floor || threads == 1
     }
 
     /// For people.
@@ -61,6 +70,7 @@ impl Way {
             Self::Local => "all local",
             Self::Explicit => "explicit API",
             Self::Transparent => "splitmem run",
+            Self::Floor => "bare userfaultfd",
             Self::Zram => "zram swap",
             Self::SwapFile => "swap file",
             Self::MappedFile => "mmapped file",
@@ -114,7 +124,7 @@ pub fn run(
     let limited = || Cgroup::new(sizes.local + SLACK);
     // In the order in which they are dropped: the group is empty then, and swap after it.
     let (group, swap): (Option<Cgroup>, Option<Swap>) = match way {
-        Way::Local | Way::Explicit | Way::Transparent => (None, None),
+        Way::Local | Way::Explicit | Way::Transparent | Way::Floor => (None, None),
         Way::MappedFile => (Some(limited()?), None),
         Way::Zram => {
             let group = limited()?;
@@ -136,6 +146,7 @@ pub fn run(
     command.args(["--threads", &sizes.threads.to_string()]);
     match way {
         Way::Explicit => drop(command.arg("--explicit")),
+        Way::Floor => drop(command.arg("--floor")),
         Way::MappedFile => drop(command.arg("--file").arg(scratch.path().join("mapped"))),
         _ => {}
     }
@@ -155,7 +166,7 @@ fn splitmem_run(program: &Path, local: u64) -> Result<Command, Unavailable> {
         return Err(Unavailable::NotBuilt("this splitmem has no `run` command"));
     }
     let mut command = Command::new(program);
-    command.args(["run", "--local", &local.to_string(), "--"]).arg(program);
+    command.args(["run", "--json", "--local", &local.to_string(), "--"]).arg(program);
     Ok(command)
 }
 
@@ -185,11 +196,23 @@ fn figures(command: &mut Command, interrupt: &Interrupt) -> Result<Map<String, V
         let said = err.lines().next_back().unwrap_or_default();
         return Err(failed(format!("{status} {why}{said}")));
     }
-    let json = out.lines().rev().find(|line| line.starts_with('{')).unwrap_or_default();
-    match serde_json::from_str(json) {
-        Ok(Value::Object(object)) => Ok(object),
-        _ => Err(failed(format!("it printed no figures: {out:?} {err:?}"))),
+    // What it measured, and what `splitmem run` counted meanwhile.
+    match (last_object(&out), last_object(&err)) {
+        (Some(mut figures), counted) => {
+            for key in ["overhead_bytes", "touched_bytes"] {
+                let value = counted.as_ref().and_then(|counted| counted.get(key));
+                figures.extend(value.map(|value| (key.to_owned(), value.clone())));
+            }
+            Ok(figures)
+        }
+        (None, _) => Err(failed(format!("it printed no figures: {out:?} {err:?}"))),
     }
+}
+
+/// The last line of a text that is a JSON object.
+fn last_object(text: &str) -> Option<Map<String, Value>> {
+    let json = text.lines().rev().find(|line| line.starts_with('{'))?;
+    serde_json::from_str(json).ok()
 }
 
 /// A child that does not outlive this.

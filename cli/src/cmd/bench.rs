@@ -19,20 +19,24 @@ use crate::report::bars::{self, Bar, Part};
 use crate::report::Report;
 use crate::size::parse_bytes;
 
+/// Threads that miss at once, where it is asked whether they get in each other's way.
+const CROWD: u32 = 4;
+
 /// Local memory of the programs.
 const QUARTER: &str = "25%";
 
 const AFTER_HELP: &str = "\
 Every way runs the same accesses in a process of its own: pages touched at random and in order, read
-and read-modify-write, with one thread and with two. Swap and mapped files run under a memory limit
+and read-modify-write, with one thread and with two. Then unmodified programs run with a quarter of
+their memory local. Swap and mapped files run under a memory limit
 (a cgroup of either version) of the local memory and 16 MiB for the process itself; this needs root.
 What cannot be measured here is skipped, with the reason on the standard error and in the output.
 Swap, zram device, files and cgroup are this command's own and are undone at its end and after
 Ctrl-C; swap that the machine has already is left alone.
 
 Examples:
-  splitmem bench
-  splitmem bench --programs
+  splitmem bench                                # all ways and all programs: some minutes
+  splitmem bench --programs                     # programs only
   splitmem bench --programs sort,redis --profile network
   splitmem bench --json --ways local,explicit,zram
   splitmem bench --report bench --dir /mnt/nvme";
@@ -53,14 +57,14 @@ pub struct Args {
     /// Numbers of threads
     #[arg(long, value_delimiter = ',', default_values_t = [1, 2])]
     threads: Vec<u32>,
-    /// Which ways
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Way::ALL)]
-    ways: Vec<Way>,
+    /// Which ways, and no programs if none are named [default: all]
+    #[arg(long, value_enum, value_name = "WAY", value_delimiter = ',')]
+    ways: Option<Vec<Way>>,
     /// Profile whose delays are checked: cxl, pcie-dma, network or a TOML file
     #[arg(long, value_name = "NAME|FILE.toml", default_value = "cxl")]
     profile: String,
-    /// Measure unmodified programs instead, a quarter of their memory local, with the profile's timing: all
-    /// of them, or those named
+    /// Which unmodified programs, a quarter of their memory local, with the profile's timing; and no ways
+    /// if none are named [default: all]
     #[arg(long, value_enum, value_name = "PROGRAM", value_delimiter = ',', num_args = 0..)]
     programs: Option<Vec<Program>>,
     /// Folder for the swap file and the mapped file, on a disk
@@ -88,6 +92,8 @@ struct Results {
     /// Reads of resident words.
     words: BTreeMap<Way, Figures>,
     delays: Option<Figures>,
+    /// Unmodified, with more threads than processors.
+    crowd: Option<Figures>,
     skipped: BTreeMap<Way, String>,
 }
 
@@ -101,40 +107,61 @@ impl Args {
         self.output.prepare()?;
         // Until all is undone, further Ctrl-C change nothing.
         let interrupt = Interrupt::install_patient();
-        if let Some(programs) = &self.programs {
-            let programs = if programs.is_empty() { &Program::ALL[..] } else { programs };
-            let set = (QUARTER, self.profile.as_str());
-            let mut facts = bench_programs::measure(programs, set, &self.dir, &interrupt)?;
-            if let Some(folder) = &self.output.report {
-                let mut report = Report::new("splitmem bench --programs", &command_line());
-                report.facts(&facts);
-                let path = report.write(folder, "bench-programs")?;
-                facts.add("report", "Report", path.display().to_string(), "");
-            }
-            return facts.print(self.output.json);
-        }
-        let load = load_average();
         let mut results = Results::default();
-        let mut progress = Progress::new("measuring");
-        let steps = (self.ways.len() * (self.threads.len() + 1)) as u64;
-        let mut step = 0;
-        for &way in &self.ways {
-            for &threads in &self.threads {
-                progress.update(step, steps);
-                step += 1;
-                self.touch(way, threads, &mut results, &interrupt)?;
-            }
-            progress.update(step, steps);
-            step += 1;
-            self.beside(way, &mut results, &interrupt)?;
+        let mut facts = match self.ways() {
+            [] => Facts::new(),
+            ways => self.compare(ways, &mut results, &interrupt)?,
+        };
+        if let programs @ [_, ..] = self.programs() {
+            let set = (QUARTER, self.profile.as_str());
+            facts.extend(bench_programs::measure(programs, set, &self.dir, &interrupt)?);
         }
-        drop(progress);
-        let mut facts = self.facts(&results, load);
         if let Some(folder) = &self.output.report {
             let path = self.page(&facts, &results).write(folder, "bench")?;
             facts.add("report", "Report", path.display().to_string(), "");
         }
         facts.print(self.output.json)
+    }
+
+    /// The ways to be measured: all, unless only programs are named.
+    fn ways(&self) -> &[Way] {
+        match (&self.ways, &self.programs) {
+            (Some(ways), _) => ways,
+            (None, None) => &Way::ALL,
+            (None, Some(_)) => &[],
+        }
+    }
+
+    /// The programs to be measured: all, unless only ways are named.
+    fn programs(&self) -> &[Program] {
+        match (&self.programs, &self.ways) {
+            (Some(programs), _) if !programs.is_empty() => programs,
+            (None, Some(_)) => &[],
+            _ => &Program::ALL,
+        }
+    }
+
+    fn compare(
+        &self,
+        ways: &[Way],
+        results: &mut Results,
+        interrupt: &Interrupt,
+    ) -> Result<Facts, CliError> {
+        let load = load_average();
+        let mut progress = Progress::new("measuring");
+        let steps = (ways.len() * (self.threads.len() + 1)) as u64;
+        let mut step = 0;
+        for &way in ways {
+            for &threads in &self.threads {
+                progress.update(step, steps);
+                step += 1;
+                self.touch(way, threads, results, interrupt)?;
+            }
+            progress.update(step, steps);
+            step += 1;
+            self.beside(way, results, interrupt)?;
+        }
+        Ok(self.facts(results, load))
     }
 
     fn check(&self) -> Result<(), CliError> {
@@ -165,7 +192,7 @@ impl Args {
         results: &mut Results,
         interrupt: &Interrupt,
     ) -> Result<(), CliError> {
-        if results.skipped.contains_key(&way) {
+        if results.skipped.contains_key(&way) || !way.takes(threads) {
             return Ok(());
         }
         let sizes = self.sizes(self.bytes, threads);
@@ -199,6 +226,11 @@ impl Args {
             }
             results.words.insert(way, words);
         }
+        if way == Way::Transparent {
+            let more = ["--pattern", "random", "--op", "read"];
+            let crowd = run(way, &self.sizes(self.bytes, CROWD), &self.dir, &more, interrupt);
+            results.crowd = results.keep(way, crowd)?;
+        }
         if way == Way::Explicit {
             // Twice: what the filling left dirty has gone by the second time.
             let more = ["--pattern", "random,random", "--op", "read", "--profile", &self.profile];
@@ -225,7 +257,7 @@ impl Args {
         }
         for (kernel, key, name) in MEASURED {
             for &threads in &self.threads {
-                for &way in &self.ways {
+                for &way in self.ways().iter().filter(|way| way.takes(threads)) {
                     results.touch_facts(&mut facts, (kernel, key, name), (way, threads));
                 }
             }
@@ -238,6 +270,10 @@ impl Args {
             facts.add("delay_modelled_ns", "  asked for, mean", modelled, "ns");
             facts.add("delay_achieved_ns", "  achieved, mean", achieved, "ns");
             facts.add("delay_error", "  off by (goal: within 0.1)", achieved / modelled - 1.0, "");
+            let late = number(delays, "delay_late_ns");
+            facts.add("delay_late_ns", "  late where nothing interrupted", late, "ns");
+            let share = number(delays, "delay_interrupted") / number(delays, "delayed_requests");
+            facts.add("delay_interrupted", "  share that the machine interrupted", share, "");
             let miss = number(delays, "random_read_ns") / number(delays, "random_read_miss_ratio");
             facts.add("delayed_miss_us", "  a miss then takes", miss / 1e3, "us");
         }
@@ -271,6 +307,28 @@ impl Args {
             over - 1.0,
             "",
         );
+        for (kernel, key, name) in &MEASURED[..3] {
+            let ns = |way| results.ns(way, 1, &format!("{kernel}_ns"));
+            let over = ns(Way::Transparent) / ns(Way::Floor);
+            let label = format!("A {name}, splitmem run by bare userfaultfd");
+            facts.add(format!("{key}_over_floor"), label, over, "");
+        }
+        let crowd = results.crowd.as_ref().map_or(f64::NAN, |f| number(f, "random_read_ns")) / 1e3;
+        let label = format!("A random read, splitmem run, {CROWD} threads");
+        facts.add(format!("transparent_random_read_{CROWD}t_us"), label, crowd, "us");
+        let more = f64::from(CROWD) * us(Way::Transparent) / crowd;
+        let label = "  their throughput by that of 1 (goal: 1 or more)";
+        facts.add(format!("transparent_{CROWD}t_over_1t"), label, more, "");
+        for way in [Way::Transparent, Way::Explicit] {
+            let more = 2.0 * us(way) / (results.ns(way, 2, "random_read_ns") / 1e3);
+            let label = format!("Throughput of 2 threads by that of 1, {}", way.name());
+            facts.add(format!("{}_2t_over_1t", way.key()), label, more, "");
+        }
+        let engine = results.figures.get(&(Way::Transparent, 1));
+        let share =
+            engine.map_or(f64::NAN, |f| number(f, "overhead_bytes") / number(f, "touched_bytes"));
+        let label = "Memory of the engine by what it manages (goal: 0.01 or less)";
+        facts.add("memory_overhead", label, share, "");
         for (way, prefix, goal) in
             [(Way::Transparent, "", true), (Way::Explicit, "explicit_", false)]
         {
@@ -289,24 +347,26 @@ impl Args {
 
     fn page(&self, facts: &Facts, results: &Results) -> Report {
         let mut report = Report::new("splitmem bench", &command_line());
-        report.heading("A page touched");
-        report.paragraph(
+        if !self.ways().is_empty() {
+            report.heading("A page touched");
+            report.paragraph(
             "Microseconds that a touch takes its thread, on average, with one thread: the whole \
              working set is touched, a part of it is local.",
         );
-        for (kernel, _, name) in MEASURED {
-            let bars: Vec<Bar> = self
-                .ways
-                .iter()
-                .filter_map(|&way| {
-                    let value = results.ns(way, self.threads[0], &format!("{kernel}_ns")) / 1e3;
-                    let part = Part { name: name.to_owned(), value, series: 0 };
-                    value
-                        .is_finite()
-                        .then(|| Bar { label: way.name().to_owned(), parts: vec![part] })
-                })
-                .collect();
-            report.figure(&bars::svg(&bars, "us"), name);
+            for (kernel, _, name) in MEASURED {
+                let bars: Vec<Bar> = self
+                    .ways()
+                    .iter()
+                    .filter_map(|&way| {
+                        let value = results.ns(way, self.threads[0], &format!("{kernel}_ns")) / 1e3;
+                        let part = Part { name: name.to_owned(), value, series: 0 };
+                        value
+                            .is_finite()
+                            .then(|| Bar { label: way.name().to_owned(), parts: vec![part] })
+                    })
+                    .collect();
+                report.figure(&bars::svg(&bars, "us"), name);
+            }
         }
         report.heading("Figures");
         report.facts(facts);

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum as _;
 use pcomponent_driver::profile::{DelayMeter, Profile};
+use pcomponent_driver::transparent::floor::{FloorMemory, WINDOW};
 
 use crate::bench::kernel::{fill, measure, word_ns, Measured, Op, Part, Pattern};
 use crate::bench::memory::{Explicit, Mapped};
@@ -41,6 +42,9 @@ pub struct Args {
     /// Use component memory through the typed API
     #[arg(long)]
     explicit: bool,
+    /// Use memory behind the least that can serve misses in user space
+    #[arg(long, conflicts_with_all = ["explicit", "file"])]
+    floor: bool,
     /// Timing of the component, with --explicit
     #[arg(long, requires = "explicit")]
     profile: Option<String>,
@@ -74,20 +78,29 @@ impl Args {
             let memory = Explicit::new(bytes, local, profile.as_ref())?;
             let mut parts = memory.parts(threads)?;
             // So the delays are those of the last measurement.
-            let begin = || memory.delays().into_iter().for_each(DelayMeter::reset);
+            let begin = |_, _| memory.delays().into_iter().for_each(DelayMeter::reset);
             let mut facts = self.measure(&mut parts, begin, || memory.misses())?;
             if let Some(delays) = memory.delays().map(|delays| delays.get()) {
                 facts.add("delay_modelled_ns", "Delay by the profile", delays.modelled_ns, "ns");
                 facts.add("delay_achieved_ns", "  achieved", delays.achieved_ns, "ns");
+                facts.add("delay_late_ns", "  late, if not interrupted", delays.late_ns, "ns");
                 facts.add("delayed_requests", "  requests", delays.requests, "");
+                facts.add("delay_interrupted", "  interrupted", delays.interrupted, "");
             }
             facts
+        } else if self.floor {
+            let mut memory = FloorMemory::new(bytes, local / 4096)?;
+            let begin = |op, pattern| {
+                let window = if pattern == Pattern::Sequential { WINDOW } else { 1 };
+                FloorMemory::set(window, op == Op::Rmw);
+            };
+            self.measure(&mut [memory.words()], begin, || 0)?
         } else {
             let mut memory = match &self.file {
                 Some(path) => Mapped::file(path, bytes)?,
                 None => Mapped::anonymous(bytes)?,
             };
-            self.measure(&mut memory.parts(threads), || (), || 0)?
+            self.measure(&mut memory.parts(threads), |_, _| (), || 0)?
         };
         facts.print(true)
     }
@@ -95,7 +108,7 @@ impl Args {
     fn measure<P: Part>(
         &self,
         parts: &mut [P],
-        begin: impl Fn(),
+        begin: impl Fn(Op, Pattern),
         misses: impl Fn() -> u64,
     ) -> Result<Facts, CliError> {
         let mut facts = Facts::new();
@@ -116,7 +129,7 @@ impl Args {
         let warm_up = 2 * self.local.min(self.bytes) / 4096 / u64::from(self.threads);
         for op in &self.op {
             for pattern in &self.pattern {
-                begin();
+                begin(*op, *pattern);
                 let before = misses();
                 let measured = measure(parts, (*pattern, *op), warm_up, time)?;
                 let missed = misses() - before;

@@ -79,12 +79,12 @@ impl PageStore for Model {
     fn read(&mut self, numbers: &[u32], into: &mut [Page]) -> Result<(), StoreError> {
         self.store()?.read(numbers, into)
     }
-    fn with_page(
+    fn with_pages(
         &mut self,
-        number: u32,
-        take: &mut dyn FnMut(&[u8; PAGE_BYTES]),
-    ) -> Result<bool, StoreError> {
-        self.store()?.with_page(number, take)
+        numbers: &[u32],
+        take: &mut dyn FnMut(&[u8]),
+    ) -> Result<usize, StoreError> {
+        self.store()?.with_pages(numbers, take)
     }
     fn expect(&mut self, pages: usize) -> Option<Expected> {
         self.store.as_mut()?.expect(pages)

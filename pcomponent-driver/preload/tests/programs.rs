@@ -147,6 +147,16 @@ fn threads_forks_and_system_calls_find_what_was_written() {
 }
 
 #[test]
+fn signals_of_the_programs_own_come_as_ever() {
+    let plain = finish(&mut Command::new(env!("CARGO_BIN_EXE_splitmem-signals")));
+    assert!(succeeded(plain).contains("all signals came"));
+    let Some(run) = run(1024) else { return };
+    let mut managed = run.command(env!("CARGO_BIN_EXE_splitmem-signals"));
+    assert!(succeeded(finish(&mut managed)).contains("all signals came"));
+    run.was_tight();
+}
+
+#[test]
 fn sort_sorts() {
     let Some(run) = run(1024) else { return };
     let file = run.folder.path().join("lines");

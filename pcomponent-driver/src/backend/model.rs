@@ -242,6 +242,22 @@ impl Transport for ModelTransport {
         })
     }
 
+    fn read_pages_now(
+        &mut self,
+        pid: u16,
+        va: u64,
+        most: usize,
+        take: &mut dyn FnMut(&[u8]),
+    ) -> Result<usize, TransportError> {
+        self.component.with_dependent_mut(|_, monitor| {
+            let pages = accepting(monitor)?.read_pages(pid, va, most);
+            Ok(pages.map_or(0, |pages| {
+                take(pages);
+                pages.len() / PAGE_BYTES
+            }))
+        })
+    }
+
     fn write_page_now(
         &mut self,
         pid: u16,

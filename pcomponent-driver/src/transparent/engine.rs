@@ -22,10 +22,12 @@
 //! can be read, and nothing in the range is a Rust object.
 #![allow(unsafe_code)]
 
+mod check;
+mod fork;
+mod hold;
 mod leave;
 mod place;
 
-use std::ffi::CStr;
 use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -474,134 +476,6 @@ impl Engine {
         self.uffd.register(address, range.len() * PAGE_BYTES)
     }
 
-    /// Brings in the pages of a range that can be touched and keeps them in their frames, so that
-    /// a system call can use them.
-    ///
-    /// # Errors
-    /// [`EngineError::Pinned`] if more than half of the frames would be held.
-    pub fn pin(&mut self, range: Range<usize>, write: bool) -> Result<Pin, EngineError> {
-        if self.pinned + range.len() > self.limit(self.live) / 2 {
-            return Err(EngineError::Pinned);
-        }
-        let slot = match self.pins.iter().position(Option::is_none) {
-            Some(slot) => slot,
-            None => {
-                self.pins.push(None);
-                self.pins.len() - 1
-            }
-        };
-        self.pins[slot] = Some(range.clone());
-        self.pinned += range.len();
-        let pin = Pin(slot);
-        let mut at = range.start;
-        while at < range.end {
-            let end = range.end.min(at + WINDOW);
-            if let Err(error) = self.hold(at..end, write) {
-                self.unpin(pin);
-                return Err(error);
-            }
-            at = end;
-        }
-        Ok(pin)
-    }
-
-    fn hold(&mut self, range: Range<usize>, write: bool) -> Result<(), EngineError> {
-        let mut missing = [0; WINDOW];
-        let mut len = 0;
-        for page in range {
-            let touchable = |prot: i32| prot & (if write { 2 } else { 3 }) != 0;
-            let entry = self.table[page];
-            if !self.space.area(page).is_some_and(|(_, area)| touchable(area.prot)) {
-                continue;
-            }
-            if !entry.has(Entry::RESIDENT) {
-                missing[len] = page;
-                len += 1;
-            } else if write && !entry.has(Entry::WRITABLE) {
-                self.allow_writes(page)?;
-            }
-        }
-        if len == 0 {
-            return Ok(());
-        }
-        self.make_room(len)?;
-        let missing_stored = |page: &&usize| self.table[**page].has(Entry::STORED);
-        let stored = missing[..len].iter().filter(missing_stored).count();
-        if let Some(expected) = if stored == 0 { None } else { self.store.expect(stored) } {
-            expected.wait();
-        }
-        add(&self.stats.syscall_pages, len as u64);
-        add(&self.stats.misses, len as u64);
-        self.place_all(&missing[..len], write, None)
-    }
-
-    /// Lets the pages of a range go again.
-    pub fn unpin(&mut self, pin: Pin) {
-        if let Some(range) = self.pins.get_mut(pin.0).and_then(Option::take) {
-            self.pinned -= range.len();
-        }
-    }
-
-    fn is_pinned(&self, page: usize) -> bool {
-        self.pinned > 0 && self.pins.iter().flatten().any(|range| range.contains(&page))
-    }
-
-    /// Before a fork; gives what the child hands to [`Self::after_fork`].
-    ///
-    /// # Errors
-    /// The store's.
-    pub fn before_fork(&mut self) -> Result<u64, EngineError> {
-        Ok(self.store.before_fork()?)
-    }
-
-    /// In the child, after a fork: the kernel has forgotten what it watched, and which pages were
-    /// protected. Nothing in the range may have been touched since.
-    ///
-    /// # Errors
-    /// [`Unavailable`], or the store's.
-    pub fn after_fork(&mut self, token: u64) -> Result<(), EngineError> {
-        self.store.after_fork(token)?;
-        self.uffd = Uffd::open()?;
-        self.uffd.register(self.base, self.config.span * PAGE_BYTES)?;
-        self.dropper = Dropper::new();
-        self.threads = false;
-        debug_assert!(!self.is_any_coming(), "a fork waits for that");
-        self.pins.clear();
-        self.pinned = 0;
-        for frame in 0..self.frames_made {
-            let page = self.frames[frame];
-            if page != NOBODY {
-                self.dirty += usize::from(!self.table[page as usize].has(Entry::DIRTY));
-                let entry = self.table[page as usize].with(Entry::WRITABLE | Entry::DIRTY);
-                self.table[page as usize] = entry.without(Entry::ASSUMED);
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes the pages that the component does not have to a file: the line `splitmem spill 1`, then for
-    /// each page its address (8 bytes, little-endian) and its 4096 bytes. Gives their number.
-    ///
-    /// # Errors
-    /// The kernel's.
-    pub fn spill(&self, path: &CStr) -> Result<usize, EngineError> {
-        let failed = refused("write the spill file");
-        let file = sys::create(path).map_err(&failed)?;
-        let write = |bytes: &[u8]| file.write_all(bytes).map_err(&failed);
-        write(b"splitmem spill 1\n")?;
-        let mut count = 0;
-        for page in self.frames[..self.frames_made].iter().filter(|page| **page != NOBODY) {
-            let page = *page as usize;
-            if self.table[page].has(Entry::DIRTY) {
-                let content = self.dropper.read_page(self.address(page))?;
-                write(&(self.address(page) as u64).to_le_bytes())?;
-                write(&content.0)?;
-                count += 1;
-            }
-        }
-        Ok(count)
-    }
-
     /// Brings the counts of frames up to date.
     fn publish(&self) {
         let peak = |counter: &std::sync::atomic::AtomicU64, n: usize| {
@@ -619,40 +493,6 @@ impl Engine {
         let per_frame = (2 * size_of::<u32>() + size_of::<u64>()) * self.frames_made;
         let fixed = 2 * WINDOW * PAGE_BYTES;
         peak(&self.stats.overhead_bytes, per_page + per_frame + fixed);
-    }
-
-    /// Checks that every count agrees with the tables.
-    ///
-    /// # Errors
-    /// What disagrees.
-    pub fn check(&self) -> Result<(), String> {
-        let (mut live, mut resident, mut dirty, mut at) = (0, 0, 0, 0);
-        let mut numbers = std::collections::HashSet::new();
-        while let Some(page) = self.next_live(at, self.config.span) {
-            let entry = self.table[page];
-            live += 1;
-            if entry.has(Entry::RESIDENT) {
-                resident += 1;
-                dirty += usize::from(entry.has(Entry::DIRTY));
-                if self.frames[entry.frame()] as usize != page {
-                    return Err(format!("page {page} is not in its frame {}", entry.frame()));
-                }
-            }
-            if entry.has(Entry::STORED) && !numbers.insert(entry.number()) {
-                return Err(format!("page {page} is stored as another is: {}", entry.number()));
-            }
-            if self.space.area(page).is_none() {
-                return Err(format!("page {page} holds something and is not mapped"));
-            }
-            at = page + 1;
-        }
-        let used = self.frames[..self.frames_made].iter().filter(|page| **page != NOBODY).count();
-        let counts =
-            [(live, self.live), (resident, self.resident), (resident, used), (dirty, self.dirty)];
-        match counts.iter().find(|(counted, kept)| counted != kept) {
-            Some(_) => Err(format!("counts differ: {counts:?}")),
-            None => Ok(()),
-        }
     }
 }
 

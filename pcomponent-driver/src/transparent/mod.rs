@@ -13,6 +13,7 @@
 //! | [`served`] | a component in another process |
 //! | [`settings`] | what `splitmem run` tells the library in the program |
 //! | [`stats`] | what is counted, readable from outside |
+//! | [`floor`] | the least that all this takes on a machine, to compare with |
 //! | `ahead` | prefetch |
 //! | `space` | what is mapped |
 //! | `entry`, `array` | the page table |
@@ -24,6 +25,7 @@ mod array;
 mod drop;
 pub mod engine;
 mod entry;
+pub mod floor;
 pub mod lock;
 pub mod memory;
 pub mod process;

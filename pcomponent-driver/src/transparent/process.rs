@@ -190,10 +190,24 @@ pub fn stop(why: &str) -> ! {
 /// # Errors
 /// The kernel's.
 pub fn handle_faults() -> Result<(), sys::Errno> {
-    // SAFETY: a handler that does only what a handler may do, for all of the process's life.
+    // SAFETY: it does only what a handler may do.
+    unsafe { handle_sigbus(on_sigbus) }
+}
+
+/// Makes a function the handler of `SIGBUS`, with all signals blocked, for all of the process's life.
+///
+/// # Errors
+/// The kernel's.
+///
+/// # Safety
+/// The function does only what a handler may do.
+pub(super) unsafe fn handle_sigbus(
+    handler: extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void),
+) -> Result<(), sys::Errno> {
+    // SAFETY: the caller's promise.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = on_sigbus as *const () as usize;
+        action.sa_sigaction = handler as *const () as usize;
         action.sa_flags = libc::SA_SIGINFO;
         libc::sigfillset(&raw mut action.sa_mask);
         if libc::sigaction(libc::SIGBUS, &raw const action, std::ptr::null_mut()) != 0 {

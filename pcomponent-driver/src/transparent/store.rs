@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use bytemuck::{Pod, Zeroable};
 use splitmem_abi::geometry::PageSize;
 use splitmem_abi::mailbox::{Address, Command, Permission, ReturnCode};
 use splitmem_abi::request::Status;
@@ -11,7 +12,7 @@ use crate::transport::{
 };
 
 /// A page of memory.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C, align(4096))]
 pub struct Page(pub [u8; PAGE_BYTES]);
 
@@ -54,17 +55,17 @@ pub trait PageStore: Send {
     /// [`StoreError`].
     fn read(&mut self, numbers: &[u32], into: &mut [Page]) -> Result<(), StoreError>;
 
-    /// Hands over a page where it lies, if it lies in this process: `take` is called then, and the answer
-    /// is true.
+    /// Hands over the first of these pages and those after it, as far as they lie in this process, one
+    /// behind the other: `take` is called with their bytes, and the answer is their number.
     ///
     /// # Errors
     /// [`StoreError`].
-    fn with_page(
+    fn with_pages(
         &mut self,
-        _number: u32,
-        _take: &mut dyn FnMut(&[u8; PAGE_BYTES]),
-    ) -> Result<bool, StoreError> {
-        Ok(false)
+        _numbers: &[u32],
+        _take: &mut dyn FnMut(&[u8]),
+    ) -> Result<usize, StoreError> {
+        Ok(0)
     }
 
     /// Announces that so many pages will be fetched, each once; gives the time to wait for before, where
@@ -105,12 +106,12 @@ impl<S: PageStore + ?Sized> PageStore for Box<S> {
     fn read(&mut self, numbers: &[u32], into: &mut [Page]) -> Result<(), StoreError> {
         (**self).read(numbers, into)
     }
-    fn with_page(
+    fn with_pages(
         &mut self,
-        number: u32,
-        take: &mut dyn FnMut(&[u8; PAGE_BYTES]),
-    ) -> Result<bool, StoreError> {
-        (**self).with_page(number, take)
+        numbers: &[u32],
+        take: &mut dyn FnMut(&[u8]),
+    ) -> Result<usize, StoreError> {
+        (**self).with_pages(numbers, take)
     }
     fn expect(&mut self, pages: usize) -> Option<Expected> {
         (**self).expect(pages)
@@ -239,16 +240,18 @@ impl<T: Transport> PageStore for TransportStore<T> {
         self.run(0, into)
     }
 
-    fn with_page(
+    fn with_pages(
         &mut self,
-        number: u32,
-        take: &mut dyn FnMut(&[u8; PAGE_BYTES]),
-    ) -> Result<bool, StoreError> {
-        if self.flying > 0 {
-            return Ok(false);
-        }
-        let va = self.va(number)?;
-        Ok(self.transport.read_page_now(self.pid, va, take)?)
+        numbers: &[u32],
+        take: &mut dyn FnMut(&[u8]),
+    ) -> Result<usize, StoreError> {
+        let (Some(first), 0) = (numbers.first(), self.flying) else { return Ok(0) };
+        let va = self.va(*first)?;
+        // Numbers that follow each other are addresses that do, within a range.
+        let range = |number: &u32| number >> RANGE_SHIFT == first >> RANGE_SHIFT;
+        let follows = |pair: &(u32, &u32)| *pair.1 == pair.0 && range(pair.1);
+        let most = (*first..).zip(numbers).take_while(follows).count();
+        Ok(self.transport.read_pages_now(self.pid, va, most, take)?)
     }
 
     fn expect(&mut self, pages: usize) -> Option<Expected> {

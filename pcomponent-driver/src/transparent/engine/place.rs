@@ -7,6 +7,7 @@ use crate::transparent::entry::Entry;
 use crate::transparent::stats::add;
 use crate::transparent::store::Page;
 use crate::transparent::sys::Errno;
+use crate::transparent::uffd::Uffd;
 use crate::transport::PAGE_BYTES;
 
 impl Engine {
@@ -18,14 +19,27 @@ impl Engine {
         write: bool,
         touched: Option<usize>,
     ) -> Result<(), EngineError> {
+        let kind = |engine: &Self, page: usize| {
+            let stored = engine.table[page].has(Entry::STORED);
+            (engine.comes_writable(page, write, touched), stored)
+        };
         let mut rest = wanted;
         while let [first, ..] = rest {
-            let writable = self.comes_writable(*first, write, touched);
+            let (writable, stored) = kind(self, *first);
             let same = |(i, page): (usize, &usize)| {
-                *page == first + i && self.comes_writable(*page, write, touched) == writable
+                *page == first + i && kind(self, *page) == (writable, stored)
             };
             let len = rest.iter().enumerate().take_while(|pair| same(*pair)).count();
-            self.place(*first, len, writable, write)?;
+            // A write that misses comes writable in any case and is no sign of a habit: what was filled
+            // once may be only read from then on.
+            let run = Run { first: *first, len, writable, assumed: writable && !write };
+            if stored {
+                self.place_stored(run)?;
+            } else {
+                self.map_in(run, page_bytes(&self.zeros[..len]))?;
+                add(&self.stats.zero_fills, len as u64);
+                self.account(run, &[0; WINDOW]);
+            }
             rest = &rest[len..];
         }
         self.publish();
@@ -39,38 +53,52 @@ impl Engine {
         self.habits[page / STRETCH] >= HABIT || (write && (now || !entry.has(Entry::STORED)))
     }
 
-    /// Places a run of neighbours.
-    fn place(
-        &mut self,
-        first: usize,
-        len: usize,
-        writable: bool,
-        write: bool,
-    ) -> Result<(), EngineError> {
-        // A write that misses comes writable in any case and is no sign of a habit: what was filled
-        // once may be only read from then on.
-        let assumed = writable && !write;
-        let mut prints = [0; WINDOW];
-        let stored = match self.place_where_it_lies(first, len, !writable, assumed)? {
-            Some(print) => {
-                prints[0] = print;
-                1
+    /// Places neighbours that the store has, each with a single copy if the store has them at hand.
+    fn place_stored(&mut self, run: Run) -> Result<(), EngineError> {
+        let mut numbers = [0; WINDOW];
+        for (number, entry) in numbers.iter_mut().zip(&self.table[run.first..][..run.len]) {
+            *number = entry.number();
+        }
+        let mut rest = run;
+        while rest.len > 0 {
+            let numbers = &numbers[run.len - rest.len..run.len];
+            // Whether a guess was right has to be looked at for some only.
+            rest.assumed = run.assumed && self.arrived % SAMPLED == 0;
+            let (mut prints, mut placed) = ([0; WINDOW], Ok(()));
+            let Self { store, uffd, base, .. } = self;
+            let mut part = rest;
+            part.len = store.with_pages(numbers, &mut |bytes| {
+                placed = map_in(uffd, *base, rest, bytes);
+                rest.print(bytes, &mut prints);
+            })?;
+            placed?;
+            if part.len == 0 {
+                part = rest;
+                self.store.read(numbers, &mut self.staging[..part.len])?;
+                let bytes = page_bytes(&self.staging[..part.len]);
+                self.map_in(part, bytes)?;
+                part.print(bytes, &mut prints);
             }
-            None => self.place_copies(first, len, !writable, assumed.then_some(&mut prints))?,
-        };
-        add(&self.stats.fetches, stored as u64);
-        add(&self.stats.zero_fills, (len - stored) as u64);
-        for (page, print) in (first..first + len).zip(prints) {
+            add(&self.stats.fetches, part.len as u64);
+            self.account(part, &prints);
+            rest = Run { first: rest.first + part.len, len: rest.len - part.len, ..rest };
+        }
+        Ok(())
+    }
+
+    /// Gives a run's pages their frames.
+    fn account(&mut self, run: Run, prints: &[u64; WINDOW]) {
+        for (page, print) in (run.first..run.first + run.len).zip(prints) {
             let frame = self.take_frame(page);
             let old = self.table[page];
             let mut entry = old.in_frame(frame);
-            if writable {
+            if run.writable {
                 entry = entry.with(Entry::WRITABLE | Entry::DIRTY);
                 self.dirty += 1;
             }
-            if assumed {
+            if run.assumed && old.has(Entry::STORED) {
                 entry = entry.with(Entry::ASSUMED);
-                self.prints[frame] = print;
+                self.prints[frame] = *print;
             }
             if !old.is_live() {
                 self.live += 1;
@@ -78,93 +106,54 @@ impl Engine {
             }
             self.table[page] = entry;
         }
-        Ok(())
     }
 
-    /// Places one page with a single copy, if the store has it at hand; gives its fingerprint if it is
-    /// wanted.
-    fn place_where_it_lies(
-        &mut self,
-        page: usize,
-        len: usize,
-        protect: bool,
-        assumed: bool,
-    ) -> Result<Option<u64>, EngineError> {
-        let entry = self.table[page];
-        if len != 1 || !entry.has(Entry::STORED) {
-            return Ok(None);
-        }
-        let address = self.address(page);
-        let Self { store, uffd, .. } = self;
-        let (mut placed, mut print) = (Ok(()), 0);
-        let here = store.with_page(entry.number(), &mut |bytes| {
-            placed = uffd.copy(address, bytes, protect);
-            if assumed {
-                print = fingerprint(bytes);
-            }
-        })?;
-        match placed {
-            Ok(()) | Err(Errno(libc::EEXIST)) => Ok(here.then_some(print)),
-            Err(errno) => Err(refused("place a page")(errno)),
+    fn map_in(&self, run: Run, bytes: &[u8]) -> Result<(), EngineError> {
+        map_in(&self.uffd, self.base, run, bytes)
+    }
+}
+
+/// Of so many pages that come in writable by habit, one is looked at when it leaves: to learn from, a
+/// few will do, and a fingerprint takes as long as a tenth of a miss.
+const SAMPLED: u32 = 8;
+
+/// Neighbours that are placed alike.
+#[derive(Clone, Copy)]
+struct Run {
+    first: usize,
+    len: usize,
+    writable: bool,
+    /// They come in writable by habit, and what they hold is to be compared when they leave.
+    assumed: bool,
+}
+
+impl Run {
+    /// Takes the fingerprints of pages if they are wanted.
+    fn print(&self, bytes: &[u8], prints: &mut [u64; WINDOW]) {
+        if self.assumed {
+            let pages = bytes.chunks_exact(PAGE_BYTES).filter_map(<[u8]>::first_chunk);
+            prints.iter_mut().zip(pages).for_each(|(print, page)| *print = fingerprint(page));
         }
     }
+}
 
-    /// Places a run of neighbours by way of a buffer; gives how many were fetched, and their
-    /// fingerprints if they are wanted.
-    fn place_copies(
-        &mut self,
-        first: usize,
-        len: usize,
-        protect: bool,
-        prints: Option<&mut [u64; WINDOW]>,
-    ) -> Result<usize, EngineError> {
-        let mut numbers = [0; WINDOW];
-        let mut stored = 0;
-        for i in 0..len {
-            let entry = self.table[first + i];
-            if entry.has(Entry::STORED) {
-                numbers[stored] = entry.number();
-                stored += 1;
-            }
-        }
-        let pages = if stored == 0 {
-            &self.zeros[..len]
-        } else {
-            self.store.read(&numbers[..stored], &mut self.staging[..stored])?;
-            // Make room for those that hold zeros among them, from the last one on.
-            let mut from = stored;
-            for i in (0..len).rev() {
-                if self.table[first + i].has(Entry::STORED) {
-                    from -= 1;
-                    if from != i {
-                        self.staging.copy_within(from..=from, i);
-                    }
-                } else {
-                    self.staging[i] = Page::ZERO;
+/// Maps the first pages of a run, as many as there are bytes for.
+fn map_in(uffd: &Uffd, base: usize, run: Run, bytes: &[u8]) -> Result<(), EngineError> {
+    let address = base + run.first * PAGE_BYTES;
+    match uffd.copy(address, bytes, !run.writable) {
+        Ok(()) => Ok(()),
+        // Neighbours in two of the kernel's mappings, which it does not fill together; or one that is
+        // there already.
+        Err(Errno(libc::ENOENT | libc::EEXIST)) => {
+            for (i, page) in bytes.chunks_exact(PAGE_BYTES).enumerate() {
+                match uffd.copy(address + i * PAGE_BYTES, page, !run.writable) {
+                    Ok(()) | Err(Errno(libc::EEXIST)) => {}
+                    Err(errno) => return Err(refused("place a page")(errno)),
                 }
             }
-            &self.staging[..len]
-        };
-        let address = self.base + first * PAGE_BYTES;
-        match self.uffd.copy(address, page_bytes(pages), protect) {
-            Ok(()) => {}
-            // Neighbours in two of the kernel's mappings, which it does not fill together; or one that
-            // is there already.
-            Err(Errno(libc::ENOENT | libc::EEXIST)) => {
-                for (i, page) in pages.iter().enumerate() {
-                    let address = address + i * PAGE_BYTES;
-                    match self.uffd.copy(address, &page.0, protect) {
-                        Ok(()) | Err(Errno(libc::EEXIST)) => {}
-                        Err(errno) => return Err(refused("place a page")(errno)),
-                    }
-                }
-            }
-            Err(errno) => return Err(refused("place a page")(errno)),
+            Ok(())
         }
-        if let Some(prints) = prints {
-            prints.iter_mut().zip(pages).for_each(|(print, page)| *print = fingerprint(&page.0));
-        }
-        Ok(stored)
+        Err(errno) => Err(refused("place a page")(errno)),
     }
 }
 

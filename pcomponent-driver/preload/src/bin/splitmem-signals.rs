@@ -1,0 +1,144 @@
+//! A program with signals of its own, and checks that they come as ever: a timer's handler that works
+//! on the program's memory, a handler of `SIGBUS` for a mapped file that is too short, and a stack that
+//! overflows. Nothing in it knows of Splitmem: it is run with and without.
+
+use std::io::Write as _;
+use std::os::fd::{AsRawFd as _, FromRawFd as _};
+use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering::Relaxed};
+
+const PAGE: usize = 4096;
+/// Words that the timer's handler counts in: many more pages than stay local.
+const WORDS: usize = 2 << 20;
+/// Times that the handler is to be called.
+const TICKS: u64 = 200;
+
+static COUNTS: AtomicPtr<u64> = AtomicPtr::new(std::ptr::null_mut());
+static TICKED: AtomicU64 = AtomicU64::new(0);
+static MISSED_AT: AtomicUsize = AtomicUsize::new(0);
+
+fn handle(signal: i32, handler: usize, flags: i32) {
+    // SAFETY: the handlers below do only what a handler may do.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = handler;
+        action.sa_flags = flags;
+        assert_eq!(libc::sigaction(signal, &action, std::ptr::null_mut()), 0);
+    }
+}
+
+extern "C" fn on_alarm(_: i32) {
+    let tick = TICKED.fetch_add(1, Relaxed);
+    let counts = COUNTS.load(Relaxed);
+    for i in 0..16 {
+        let word = (tick as usize * 7919 + i * 104_729) * 512 % WORDS;
+        // SAFETY: within the words, which nobody else changes.
+        unsafe { counts.add(word).write_volatile(counts.add(word).read_volatile() + 1) };
+    }
+}
+
+/// The timer's handler counts in memory that is mostly absent, while the program goes through its own.
+fn timer() {
+    let mut counts = vec![0u64; WORDS];
+    let mut others: Vec<u64> = (0..WORDS as u64).collect();
+    COUNTS.store(counts.as_mut_ptr(), Relaxed);
+    handle(libc::SIGALRM, on_alarm as *const () as usize, libc::SA_RESTART);
+    let every = libc::timeval { tv_sec: 0, tv_usec: 500 };
+    let timer = libc::itimerval { it_interval: every, it_value: every };
+    // SAFETY: reads the timer.
+    assert_eq!(unsafe { libc::setitimer(libc::ITIMER_REAL, &timer, std::ptr::null_mut()) }, 0);
+    let mut rounds = 0u64;
+    while TICKED.load(Relaxed) < TICKS {
+        others.iter_mut().step_by(PAGE / 8).for_each(|word| *word += 1);
+        rounds += 1;
+    }
+    // SAFETY: as above.
+    unsafe {
+        let off: libc::itimerval = std::mem::zeroed();
+        assert_eq!(libc::setitimer(libc::ITIMER_REAL, &off, std::ptr::null_mut()), 0);
+    }
+    let ticks = TICKED.load(Relaxed);
+    let counted: u64 = (0..WORDS).map(|i| unsafe_read(&counts, i)).sum();
+    assert_eq!(counted, 16 * ticks, "counted in the handler");
+    for (i, word) in others.iter().enumerate() {
+        let expected = i as u64 + if i % (PAGE / 8) == 0 { rounds } else { 0 };
+        assert_eq!(*word, expected, "word {i}");
+    }
+}
+
+/// Past the compiler's back, as the handler wrote.
+fn unsafe_read(words: &[u64], i: usize) -> u64 {
+    // SAFETY: within the slice.
+    unsafe { (&raw const words[i]).read_volatile() }
+}
+
+extern "C" fn on_sigbus(_: i32, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    // SAFETY: the kernel's argument; memory is put where the file ended.
+    unsafe {
+        let address = (*info).si_addr() as usize;
+        MISSED_AT.store(address, Relaxed);
+        let (prot, flags) = (
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED,
+        );
+        let page = (address & !(PAGE - 1)) as *mut libc::c_void;
+        if libc::mmap(page, PAGE, prot, flags, -1, 0) == libc::MAP_FAILED {
+            libc::_exit(9);
+        }
+    }
+}
+
+/// A touch beyond the end of a mapped file comes to the program's own handler.
+fn short_file() {
+    handle(libc::SIGBUS, on_sigbus as *const () as usize, libc::SA_SIGINFO);
+    // SAFETY: a new descriptor, and a new mapping of it.
+    unsafe {
+        let fd = libc::memfd_create(c"short".as_ptr(), libc::MFD_CLOEXEC);
+        assert!(fd >= 0);
+        let mut file = std::fs::File::from_raw_fd(fd);
+        file.write_all(&[7; PAGE]).expect("written");
+        let prot = libc::PROT_READ;
+        let fd = file.as_raw_fd();
+        let at = libc::mmap(std::ptr::null_mut(), 2 * PAGE, prot, libc::MAP_SHARED, fd, 0);
+        assert!(at != libc::MAP_FAILED);
+        let at = at.cast::<u8>();
+        assert_eq!(at.read_volatile(), 7);
+        assert_eq!(at.add(PAGE + 5).read_volatile(), 0, "what the handler put there");
+        assert_eq!(MISSED_AT.load(Relaxed), at as usize + PAGE + 5);
+    }
+}
+
+#[inline(never)]
+#[allow(unconditional_recursion)]
+fn deeper(depth: u64) -> u64 {
+    let room = std::hint::black_box([depth; 64]);
+    deeper(depth + 1) + room[(depth % 64) as usize]
+}
+
+/// A stack that overflows ends the process, as ever.
+fn overflow() {
+    // SAFETY: the child only recurses; what stands in its memory is not used again.
+    unsafe {
+        match libc::fork() {
+            0 => {
+                handle(libc::SIGSEGV, libc::SIG_DFL, 0);
+                let limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+                libc::setrlimit(libc::RLIMIT_CORE, &limit);
+                std::hint::black_box(deeper(0));
+                libc::_exit(3);
+            }
+            child => {
+                let mut status = 0;
+                assert_eq!(libc::waitpid(child, &mut status, 0), child);
+                let signal = libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status));
+                assert_eq!(signal, Some(libc::SIGSEGV), "{status:#x}");
+            }
+        }
+    }
+}
+
+fn main() {
+    timer();
+    short_file();
+    overflow();
+    println!("all signals came");
+}
