@@ -90,9 +90,12 @@ bench: setup ## compare with local memory, swap and mapped files; measure the co
 	$(SPLITMEM) bench --report "$(REPORT)"
 	$(SPLITMEM) latency --report "$(REPORT)"
 
-fmax: ## place and route for ECP5 and print the clock it reaches
+# What is placed and routed: large or small.
+HW := large
+
+fmax: ## place and route for ECP5, print and keep the clock it reaches
 	@$(SETUP) sim synth
-	$(SPLITMEM) fmax
+	$(SPLITMEM) fmax --config $(HW) --save bitstreams/fmax/$(HW).json
 
 docs: ## build the documentation into site/, links checked
 	@$(SETUP) docs

@@ -178,6 +178,15 @@ impl Facts {
         format!("{{{}}}", fields.join(","))
     }
 
+    /// As JSON for a file: one field a line.
+    pub fn json_lines(&self) -> String {
+        let fields: Vec<String> = self
+            .iter()
+            .map(|fact| format!("  {}: {}", Json::from(fact.key.as_ref()), fact.value.json()))
+            .collect();
+        format!("{{\n{}\n}}\n", fields.join(",\n"))
+    }
+
     /// Prints them to the standard output, as JSON or as a table.
     ///
     /// # Errors

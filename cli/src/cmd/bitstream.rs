@@ -103,7 +103,7 @@ pub struct Report {
 }
 
 /// FNV-1a of 64 bits: to tell builds apart, not to guard against anybody.
-fn hash(parts: &[&[u8]]) -> u64 {
+pub(super) fn hash(parts: &[&[u8]]) -> u64 {
     let mut hasher = fnv::FnvHasher::default();
     for part in parts {
         hasher.write(part);
@@ -238,7 +238,7 @@ fn used(report: &Json) -> Vec<(String, u64, u64)> {
     counts.filter(|(_, used, _)| *used > 0).collect()
 }
 
-fn version(tool: &Path, flag: &str) -> String {
+pub(super) fn version(tool: &Path, flag: &str) -> String {
     let output = Command::new(tool).arg(flag).output();
     let text = output.map(|o| [o.stdout, o.stderr].concat()).unwrap_or_default();
     String::from_utf8_lossy(&text).lines().next().unwrap_or("?").to_owned()

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use splitmem_abi::config::HwConfig;
 use splitmem_hdl::boundary::{self, Chip};
 
+use super::bitstream::{hash, version};
 use crate::error::CliError;
 use crate::facts::Facts;
 use crate::interrupt::Interrupt;
@@ -17,8 +18,14 @@ use crate::machine::hardware::Hardware;
 use crate::machine::MachineError;
 use crate::whole_file;
 
-/// What the router is asked for. It goes on when it cannot have it, and says what it reached.
-const ASKED_MHZ: u32 = 100;
+const YOSYS: &str = "read_verilog chip.v; synth_ecp5 -top chip -json chip.json";
+/// 100 MHz is what the router is asked for. It goes on when it cannot have it, and says what it reached.
+const NEXTPNR: &str = "--85k --timing-allow-fail --speed 6 --package CABGA756 --freq 100 \
+                       --json chip.json --report report.json";
+/// The clock that the large component should reach, in MHz.
+pub const GOAL_MHZ: f64 = 80.0;
+/// What `make fmax` found out last.
+const SAVED: [&str; 1] = [include_str!("../../../bitstreams/fmax/large.json")];
 
 const AFTER_HELP: &str = "\
 The chip is a Lattice ECP5-85F, speed grade 6, package CABGA756. The component has more pins than
@@ -28,6 +35,7 @@ shown; it is part of the totals. Ten minutes and more for the large component.
 Examples:
   splitmem fmax
   splitmem fmax --config small --json
+  splitmem fmax --save bitstreams/fmax/large.json
   splitmem fmax --keep build/fmax --seed 7";
 
 /// Place and route the component for an ECP5 and report the clock it reaches.
@@ -43,6 +51,9 @@ pub struct Args {
     /// Keep the Verilog, the netlist, both logs and the router's report in this folder.
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
+    /// Write the figures to this file, as JSON, with the hash of what went in.
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
     /// Print one flat JSON object.
     #[arg(long)]
     json: bool,
@@ -133,25 +144,55 @@ impl Args {
             .map_err(|source| CliError::Write { path: folder.to_owned(), source })?;
         let interrupt = Interrupt::install();
 
-        let component = splitmem_hdl::emit(&config);
-        let chip = boundary::wrap(&component);
-        whole_file::write(&folder.join("chip.v"), &(component + &chip.verilog))?;
-        let script = "read_verilog chip.v; synth_ecp5 -top chip -json chip.json";
-        run(&yosys, ["-p", script], folder, "yosys", &interrupt)?;
-        let (asked, seed) = (ASKED_MHZ.to_string(), self.seed.to_string());
-        let place_and_route = [
-            ["--85k", "--timing-allow-fail"],
-            ["--speed", "6"],
-            ["--package", "CABGA756"],
-            ["--freq", &asked],
-            ["--seed", &seed],
-            ["--json", "chip.json"],
-            ["--report", "report.json"],
-        ];
-        run(&nextpnr, place_and_route.concat(), folder, "nextpnr", &interrupt)?;
+        let chip = chip(&config);
+        whole_file::write(&folder.join("chip.v"), &chip.verilog)?;
+        run(&yosys, ["-p", YOSYS], folder, "yosys", &interrupt)?;
+        let seed = format!("--seed {}", self.seed);
+        let words = NEXTPNR.split_whitespace().chain(seed.split_whitespace());
+        run(&nextpnr, words, folder, "nextpnr", &interrupt)?;
         let report = read_report(&folder.join("report.json"))?;
-        facts(&self, &config, &chip, &report)?.print(self.json)
+        let mut facts = facts(&self, &config, &chip, &report)?;
+        facts.add("yosys", "Yosys", version(&yosys, "-V"), "");
+        facts.add("nextpnr", "nextpnr", version(&nextpnr, "--version"), "");
+        if let Some(path) = &self.save {
+            whole_file::write(path, &facts.json_lines())?;
+        }
+        facts.print(self.json)
     }
+}
+
+/// The component with a register at each pin, as one Verilog text.
+fn chip(config: &HwConfig) -> Chip {
+    let component = splitmem_hdl::emit(config);
+    let chip = boundary::wrap(&component);
+    Chip { verilog: component + &chip.verilog, ..chip }
+}
+
+/// The hash of Verilog and recipe, but for the seed.
+fn inputs_hash(chip: &Chip) -> String {
+    format!("{:016x}", hash(&[chip.verilog.as_bytes(), YOSYS.as_bytes(), NEXTPNR.as_bytes()]))
+}
+
+/// What `make fmax` found out last about a configuration that ships.
+#[derive(Debug, Deserialize)]
+pub struct Saved {
+    /// Of what went in: see [`inputs_hash`].
+    inputs: String,
+    /// Seed of the placement.
+    pub seed: u32,
+    /// The clock reached, in MHz.
+    pub synth_fmax_mhz: f64,
+}
+
+/// The saved report of `make fmax` about this very hardware; `None` if there is none, or if it is about
+/// an older one.
+pub fn saved(config: &HwConfig) -> Option<Saved> {
+    find(&SAVED, &inputs_hash(&chip(config)))
+}
+
+fn find(reports: &[&str], inputs: &str) -> Option<Saved> {
+    let reports = reports.iter().filter_map(|text| serde_json::from_str(text).ok());
+    reports.into_iter().find(|report: &Saved| report.inputs == inputs)
 }
 
 /// A program in the Python environment that `scripts/setup.sh` makes.
@@ -213,6 +254,7 @@ fn facts(args: &Args, config: &HwConfig, chip: &Chip, report: &Report) -> Result
     let mut facts = Facts::new();
     facts.add("config", "Configuration", args.config.to_string(), "");
     facts.add("device", "Device", "LFE5UM-85F-6, CABGA756", "");
+    facts.add("inputs", "Hash of what went in", inputs_hash(chip), "");
     facts.add("seed", "Placement seed", u64::from(args.seed), "");
     facts.add("tlb_entries", "TLB", u64::from(config.tlb_sets * config.tlb_ways), "entries");
     facts.add("synth_fmax_mhz", "Clock reached", clock.achieved, "MHz");
@@ -257,7 +299,7 @@ mod tests {
             "TRELLIS_FF": {"available": 83640, "used": 4842}}}"#;
 
     fn facts_of(report: &str) -> Result<Facts, FmaxError> {
-        let args = Args { config: Hardware::Large, seed: 1, keep: None, json: true };
+        let args = Args { config: Hardware::Large, seed: 1, keep: None, save: None, json: true };
         let chip = Chip { verilog: String::new(), registers: 10, luts: 3 };
         facts(&args, &HwConfig::LARGE, &chip, &parse_report(report)?)
     }
@@ -274,6 +316,31 @@ mod tests {
             "\"critical_from\":\"a\",\"critical_to\":\"z\"",
         ] {
             assert!(json.contains(part), "{part} in {json}");
+        }
+    }
+
+    #[test]
+    fn a_saved_clock_is_that_of_one_hardware() {
+        let hash = |config: &HwConfig| inputs_hash(&chip(config));
+        let (small, large) = (hash(&HwConfig::SMALL), hash(&HwConfig::LARGE));
+        let text = facts_of(REPORT).expect("a report").json_lines();
+        let mine = |inputs: &str| {
+            let mut report: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+            report["inputs"] = inputs.into();
+            report.to_string()
+        };
+        let reports = ["not JSON", &mine(&small)];
+        let found = find(&reports, &small).expect("the small component's");
+        assert_eq!((found.synth_fmax_mhz, found.seed), (91.5, 1));
+        assert!(find(&reports, &large).is_none());
+    }
+
+    #[test]
+    fn the_reports_that_are_kept_can_be_read() {
+        for text in SAVED {
+            let saved: Saved = serde_json::from_str(text).expect("a report of 'make fmax'");
+            assert_eq!(saved.inputs.len(), 16);
+            assert!(saved.synth_fmax_mhz > 1.0);
         }
     }
 

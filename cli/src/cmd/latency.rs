@@ -8,6 +8,7 @@ use verilator_tb::latency::{
 };
 use verilator_tb::{Hw, MonitorPlace};
 
+use super::fmax;
 use super::latency_front;
 use super::output::{command_line, OutputArgs};
 use crate::error::CliError;
@@ -96,6 +97,9 @@ impl Args {
         };
         drop(progress);
         let mut facts = facts(&options, &measured, start.elapsed().as_secs_f64());
+        if self.monitor.is_none() {
+            clock(&mut facts, self.config);
+        }
         if let Some(folder) = &self.output.report {
             let path = page(&options, &facts, &measured).write(folder, "latency")?;
             facts.add("report", "Report", path.display().to_string(), "");
@@ -144,6 +148,19 @@ pub(super) fn figures(facts: &mut Facts, measured: &Measured) {
             facts.add(figure.key, label, figure.value, figure.unit);
         }
     }
+}
+
+/// The clock of this hardware on an FPGA, if `make fmax` found it out: the one figure not of this run.
+fn clock(facts: &mut Facts, hw: Hw) {
+    let goal = match hw {
+        Hw::Large => format!(", goal: {} or more", fmax::GOAL_MHZ),
+        Hw::Small => String::new(),
+    };
+    let (mhz, from) = match fmax::saved(&hw.config()) {
+        Some(saved) => (saved.synth_fmax_mhz, format!("of 'make fmax', seed {}", saved.seed)),
+        None => (f64::NAN, format!("not known: 'make fmax HW={}' finds it out", hw.name())),
+    };
+    facts.add("synth_fmax_mhz", format!("Clock on an ECP5-85F-6 ({from}{goal})"), mhz, "MHz");
 }
 
 fn page(options: &Options, facts: &Facts, measured: &Measured) -> Report {
