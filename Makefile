@@ -41,7 +41,7 @@ setup: ## install what building and simulating need
 	@$(SETUP) sim soc
 
 run: setup ## count the words of a real text on the simulated component, then measure it
-	$(SPLITMEM) sim wordcount "$(TEXT)" --report "$(REPORT)"
+	$(SPLITMEM) sim wordcount "$(TEXT)" --monitor firmware --report "$(REPORT)"
 	$(SPLITMEM) latency --report "$(REPORT)"
 	@echo
 	@echo 'The report, to open in a browser: $(REPORT)'

@@ -23,12 +23,16 @@ pub struct Session {
     pub memory: Watched<ComponentMemory>,
     observer: Observer,
     started: Instant,
+    /// The component's cycles then: its boot was before.
+    cycles_before: u64,
 }
 
 impl Session {
     /// Starts the clock.
     pub fn new(memory: ComponentMemory, observer: Observer, interrupt: Interrupt) -> Self {
-        Self { memory: Watched::new(memory, interrupt), observer, started: Instant::now() }
+        let cycles_before = memory.remote().cycles().unwrap_or(0);
+        let memory = Watched::new(memory, interrupt);
+        Self { memory, observer, started: Instant::now(), cycles_before }
     }
 
     /// Writes back what the cache holds: the component's share of the work is only then done.
@@ -112,7 +116,7 @@ impl Session {
                 facts.add(key, label, observation.cycles(activity), "cycles");
             }
             facts.extend(self.memory.operations().facts());
-            let speed = cycles as f64 / seconds;
+            let speed = (cycles - self.cycles_before) as f64 / seconds;
             facts.add("sim_cycles_per_second", "Simulation speed", speed, "cycles/s");
         }
         facts.add("host_seconds", "Time taken", seconds, "s");

@@ -5,6 +5,7 @@
 //! line tells it; the round trip has the host's own register accesses around it too.
 
 use super::rig::misbehaved;
+use super::speed::ran;
 use super::{LatencyError, Options, Report, IDEAL_LATENCY};
 use crate::bus::Side;
 use crate::component::Component;
@@ -17,7 +18,7 @@ use splitmem_abi::mailbox::{Address, Command, Payload, Permission, Range, Return
 use splitmem_abi::regs::field::{HOST_IRQ_STATUS, MB_COMMAND, MB_STATUS};
 use splitmem_abi::regs::{self, MAILBOX_WORDS};
 use splitmem_abi::request::{Request, Status, FULL_MASK};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Frames of the component's memory: 32 MiB, what the small component addresses.
 const FRAMES: u32 = 8192;
@@ -192,7 +193,7 @@ fn storms(options: &Options, place: MonitorPlace, report: &mut Report) -> Result
     // better than the DRAM port.
     let least = u64::from(PageSize::Small.lines()) * u64::from(options.hw.config().beats());
     let full = storm(options, place, 1)?;
-    let label = "Storm of first writes at full port rate: frames before the first is missing";
+    let label = "Storm of first writes at full port rate: pages served before a frame is missing";
     report.add("storm_full_rate_frames", label, full.served, "frames");
     let label = "  cycles until then";
     report.add("storm_full_rate_cycles", label, full.cycles as u32, "cycles");
@@ -225,8 +226,8 @@ fn speed(options: &Options, report: &mut Report) -> Result<(), LatencyError> {
     let core_clocks = |dut: &Dut| dut.core().map_or(0, crate::soc::SoftCore::clocks);
     let (mut tag, mut cycles) = (0u16, 0u64);
     let awake = core_clocks(&dut);
-    let start = Instant::now();
-    while start.elapsed() < TIME {
+    let start = ran();
+    while ran() - start < TIME {
         for _ in 0..20_000 {
             for port in 0..2 {
                 while dut.port(port).queued() < 2 {
@@ -243,7 +244,7 @@ fn speed(options: &Options, report: &mut Report) -> Result<(), LatencyError> {
         }
         cycles += 20_000;
     }
-    let rate = cycles as f64 / start.elapsed().as_secs_f64();
+    let rate = cycles as f64 / (ran() - start).as_secs_f64();
     let label = "Simulation with the core built in and idle, loaded, one thread";
     report.add("sim_cycles_per_second", label, rate, "cycles/s").at_least(1_000_000.0);
     let clocks = (core_clocks(&dut) - awake) as f64 * 1000.0 / cycles as f64;

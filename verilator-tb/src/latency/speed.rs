@@ -14,7 +14,7 @@ const TIME: Duration = Duration::from_millis(1500);
 const STRIDE: u64 = 20_000;
 
 /// How long this thread has run: what other programs take from the processor is not the simulation's.
-fn ran() -> Duration {
+pub(super) fn ran() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
