@@ -73,13 +73,17 @@ impl FloorMemory {
         }
         uffd.register(base, bytes)?;
         let array = failed("reserve its tables");
+        let copies: Array<Page> = Array::new(pages).map_err(&array)?;
+        // What the copies cost in the processor's own TLB is not the kernel's floor.
+        // SAFETY: the array's own mapping; how it is backed changes no value.
+        let _ = unsafe { sys::advise(copies.as_ptr() as usize, bytes, libc::MADV_HUGEPAGE) };
         let floor = Floor {
             base,
             pages,
             limit,
             resident: VecDeque::with_capacity(limit),
             is_resident: Array::new(pages).map_err(&array)?,
-            copies: Array::new(pages).map_err(&array)?,
+            copies,
             uffd,
             dropper: Dropper::new(),
             window: 1,
