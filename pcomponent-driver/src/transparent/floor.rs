@@ -1,4 +1,4 @@
-//! [`Floor`]: the least that memory behind userfaultfd takes on this machine, to hold the engine's
+//! [`FloorMemory`]: the least that memory behind userfaultfd takes on this machine, to hold the engine's
 //! figures against.
 //!
 //! Whoever serves misses in user space at least takes a signal, copies the page to where it was missed,
@@ -47,7 +47,7 @@ struct Floor {
     writes_back: bool,
 }
 
-/// The memory of the one [`Floor`] of this process.
+/// The memory of the one floor of this process.
 pub struct FloorMemory {
     base: usize,
     bytes: usize,

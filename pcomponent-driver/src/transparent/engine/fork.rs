@@ -22,7 +22,7 @@ impl Engine {
     /// protected. Nothing in the range may have been touched since.
     ///
     /// # Errors
-    /// [`Unavailable`], or the store's.
+    /// [`EngineError`]: the kernel does not let us watch, or the store's.
     pub fn after_fork(&mut self, token: u64) -> Result<(), EngineError> {
         self.store.after_fork(token)?;
         self.uffd = Uffd::open()?;
