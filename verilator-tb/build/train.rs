@@ -87,7 +87,8 @@ pub fn compile(
     runtime: &Path,
     folder: &Path,
 ) -> Result<Option<PathBuf>, Box<dyn Error>> {
-    let mut cpp = tools.cpp(3);
+    // The counts say what is worth more code; level 3 would add more where it is not.
+    let mut cpp = tools.cpp(2);
     let compiler = cpp.include(folder).include("cpp").try_get_compiler()?;
     if !compiler.is_like_gnu() {
         return Ok(None);
