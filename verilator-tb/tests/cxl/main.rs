@@ -241,6 +241,8 @@ fn random_messages_are_answered_as_the_golden_model_says() {
             });
             show(&mut check.dut, &mut check.golden, slot, window);
         }
+        // Where poison was written: aimed at again, or too few requests would meet it.
+        let mut damaged = Vec::new();
         for _ in 0..1500 {
             for _ in 0..rng.random_range(0..4) {
                 if check.due.len() >= 200 {
@@ -256,6 +258,7 @@ fn random_messages_are_answered_as_the_golden_model_says() {
                 let position = rng.random_range(0..1u64 << range.ways);
                 let hpa = match rng.random_range(0..20) {
                     0 => rng.random_range(0..1u64 << 52) & !63,
+                    1 if !damaged.is_empty() => *damaged.choose(&mut rng).unwrap(),
                     _ => range.base + ((high << range.ways | position) << granule | low),
                 };
                 let ld_id = rng.random_range(0..16);
@@ -266,15 +269,20 @@ fn random_messages_are_answered_as_the_golden_model_says() {
                         let address = hpa | (32 * u64::from(tag & 1));
                         Message::Req(Req { ld_id, ..Req::new(opcode, tag, address) })
                     }),
-                    kind => check.send(hpa, |tag| {
-                        let data = std::array::from_fn(|_| rng.random());
-                        let rwd = match kind {
-                            4..7 => Rwd::write(tag, hpa, data),
-                            _ => Rwd::write_bytes(tag, hpa, data, rng.random()),
-                        };
+                    kind => {
                         let poison = few && rng.random_bool(0.3);
-                        Message::Rwd(Rwd { ld_id, poison, ..rwd })
-                    }),
+                        if poison {
+                            damaged.push(hpa);
+                        }
+                        check.send(hpa, |tag| {
+                            let data = std::array::from_fn(|_| rng.random());
+                            let rwd = match kind {
+                                4..7 => Rwd::write(tag, hpa, data),
+                                _ => Rwd::write_bytes(tag, hpa, data, rng.random()),
+                            };
+                            Message::Rwd(Rwd { ld_id, poison, ..rwd })
+                        })
+                    }
                 };
             }
             check.tick();
@@ -287,7 +295,7 @@ fn random_messages_are_answered_as_the_golden_model_says() {
     for way in
         ["not decoded", "no window", "window permission", "poisoned", "not mapped", "no permission"]
     {
-        assert!(check.golden.denials.get(way).is_some_and(|n| *n > 5), "{way} was not met");
+        assert!(check.golden.denials.get(way).is_some_and(|n| *n > 20), "{way} was not met");
     }
 }
 
