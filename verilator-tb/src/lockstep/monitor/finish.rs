@@ -138,8 +138,8 @@ impl Lockstep {
         Ok(())
     }
 
-    /// A first write's PTE write goes out behind it and is answered when the memory likes. So PRESENT must be
-    /// found if it was in the memory before, and must not be if no request can have set it.
+    /// A first write's PTE write goes out behind it and is answered when the memory likes. So PRESENT
+    /// must be found if it was in the memory before, and must not be if no request can have set it.
     fn check_query(&mut self, frozen: bool, written: bool) -> Result<(), Wrong> {
         let (hw, model) = self.monitor.results.first().copied().unwrap_or_default();
         let mask = TE_RESULT::VALID.mask() | TE_RESULT::WRITE.mask() | TE_RESULT::SHARED.mask();
