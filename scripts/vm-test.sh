@@ -18,21 +18,24 @@ scripts/setup.sh vm || {
     exit 77
 }
 
-cargo build -q --release ${CI:+--locked} -p splitmem
 rm -rf "$work"
 mkdir -p "$work"
+# Statically linked, so that the guest needs no libraries: only the last step is done anew, everything
+# it links is what 'cargo build' has built. Copied away, because the next build puts its own there.
+cargo rustc -q --release ${CI:+--locked} -p splitmem --bin splitmem -- -C target-feature=+crt-static
+cp "${CARGO_TARGET_DIR:-target}/release/splitmem" "$work/splitmem"
 head -c 20000 /usr/share/common-licenses/GPL-3 >"$work/text"
 modules=()
 for module in cxl_acpi cxl_pci cxl_mem cxl_port dax_cxl device_dax vfio_iommu_type1 vfio-pci; do
     modules+=(--module "$module")
 done
 "$python" scripts/vm/image.py --kernel "$vm/kernel" --busybox "$vm/busybox" \
-    --program target/release/splitmem "${modules[@]}" \
+    --program "$work/splitmem" "${modules[@]}" \
     --file "scripts/vm/init=/init" --file "$work/text=/text" -o "$work/initrd.gz"
 
 # A socket's path is short.
 socket=$(mktemp -d)/board
-target/release/splitmem serve --vfio-user "$socket" --hw small --once >"$work/board.log" 2>&1 &
+"$work/splitmem" serve --vfio-user "$socket" --hw small --once >"$work/board.log" 2>&1 &
 board=$!
 trap 'kill "$board" 2>/dev/null || true; rm -rf "$(dirname "$socket")"' EXIT
 for _ in $(seq 300); do

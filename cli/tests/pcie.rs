@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::Instant;
 
+use assert_cmd::Command;
 use pcomponent_driver::backend::pcie::vfio_user::{ConnectError, VfioUserDevice};
 use pcomponent_driver::backend::pcie::PcieTransport;
 use pcomponent_driver::config::ExCacheConfig;
@@ -122,4 +123,22 @@ fn a_process_beyond_a_socket() {
     assert!(!path.exists(), "the socket was taken away");
     let nobody = VfioUserDevice::connect(&path).map(drop);
     assert!(matches!(nobody, Err(ConnectError::Connect { .. })), "{nobody:?}");
+}
+
+#[test]
+fn misses_through_the_socket_are_measured() {
+    let output = Command::cargo_bin("splitmem")
+        .unwrap()
+        .args(["latency", "--port", "vfio-user", "--config", "small", "--json"])
+        .assert()
+        .success();
+    let facts: serde_json::Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
+    let number = |key: &str| facts[key].as_f64().unwrap_or_else(|| panic!("{key} in {facts}"));
+    // One touch in four hits.
+    for count in ["vfio_user_miss_count", "vfio_user_miss_dirty_count"] {
+        assert!((1300.0..1700.0).contains(&number(count)), "{count} in {facts}");
+    }
+    // A page is 64 lines, and none comes faster than one a cycle.
+    assert!((64.0..1000.0).contains(&number("vfio_user_page_cycles")), "{facts}");
+    assert!(number("vfio_user_miss_us_p50") > number("vfio_user_register_read_us_p50"), "{facts}");
 }

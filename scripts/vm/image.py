@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Packs an initial ramdisk: busybox, a program with the libraries it is linked with, kernel modules with
-all that they need, and files. Modules stand in /modules; /modules/order has them in loading order."""
+"""Packs an initial ramdisk: busybox, a statically linked program, kernel modules with all that they
+need, and files. Modules stand in /modules; /modules/order has them in loading order."""
 
 import argparse
 import gzip
@@ -8,7 +8,6 @@ import lzma
 import pathlib
 import re
 import stat
-import subprocess
 import sys
 
 APPLETS = "sh mount mkdir cat echo ls grep insmod sleep poweroff dmesg readlink basename cut head ln test".split()
@@ -42,12 +41,6 @@ class Archive:
         return b"".join(self.parts)
 
 
-def libraries(program):
-    """Shared libraries of a program and its loader."""
-    text = subprocess.run(["ldd", program], check=True, capture_output=True, text=True).stdout
-    return sorted(set(re.findall(r"(/\S+) \(0x", text)))
-
-
 def modules(kernel, wanted):
     """Modules by name with their bytes, those that are needed before those that need them."""
     files = {re.sub(r"\.ko.*", "", path.name).replace("-", "_"): path for path in kernel.rglob("*.ko*")}
@@ -78,7 +71,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kernel", type=pathlib.Path, required=True, help="folder of an unpacked kernel package")
     parser.add_argument("--busybox", type=pathlib.Path, required=True, help="statically linked")
-    parser.add_argument("--program", type=pathlib.Path, required=True, help="goes to /bin")
+    parser.add_argument("--program", type=pathlib.Path, required=True, help="statically linked; goes to /bin")
     parser.add_argument("--module", action="append", default=[], help="kernel module to load")
     parser.add_argument("--file", action="append", default=[], metavar="FILE=PATH", help="file and its place")
     parser.add_argument("-o", "--output", type=pathlib.Path, required=True)
@@ -91,8 +84,6 @@ def main():
     for applet in APPLETS:
         archive.add(f"bin/{applet}", stat.S_IFLNK | 0o777, b"busybox")
     archive.add(f"bin/{args.program.name}", program, args.program.read_bytes())
-    for library in libraries(args.program):
-        archive.add(library, program, pathlib.Path(library).read_bytes())
     loaded = modules(args.kernel, args.module)
     for name, content in loaded.items():
         archive.add(f"modules/{name}.ko", data, content)

@@ -9,7 +9,7 @@ use verilator_tb::latency::{
 use verilator_tb::{Hw, MonitorPlace};
 
 use super::fmax;
-use super::latency_front;
+use super::{latency_front, latency_vfio};
 use super::output::{command_line, OutputArgs};
 use crate::error::CliError;
 use crate::facts::Facts;
@@ -29,7 +29,8 @@ Examples:
   splitmem latency --report latency
   splitmem latency --monitor firmware --json
   splitmem latency --port cxl --clock 200 --json
-  splitmem latency --port pcie --clock 200 --report latency";
+  splitmem latency --port pcie --clock 200 --report latency
+  splitmem latency --port vfio-user --config small";
 
 /// Measure the simulated component: cycles of hits, misses and faults, rates, and what disturbs them.
 #[derive(clap::Args, Debug)]
@@ -67,6 +68,8 @@ enum Port {
     Cxl,
     /// TLPs at the PCIe endpoint
     Pcie,
+    /// A client of the board as a PCI device (vfio-user): ExCache misses, also in wall time
+    VfioUser,
 }
 
 impl Args {
@@ -80,6 +83,9 @@ impl Args {
             Port::Native => None,
             Port::Cxl => Some(latency_front::CXL),
             Port::Pcie => Some(latency_front::PCIE),
+            Port::VfioUser => {
+                return latency_vfio::run(self.config, self.seed, self.clock, &self.output);
+            }
         };
         if let Some(front) = front {
             return latency_front::run(&front, self.config, self.seed, self.clock, &self.output);

@@ -16,6 +16,7 @@ pub mod fmax;
 pub mod hdl;
 pub mod latency;
 mod latency_front;
+mod latency_vfio;
 pub mod load;
 pub mod lockstep;
 pub mod log;

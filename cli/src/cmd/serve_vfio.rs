@@ -5,6 +5,7 @@ use std::path::Path;
 
 use splitmem_abi::geometry::PageSize;
 use verilator_tb::dram::{Fill, IdealMemory, LineStore};
+use verilator_tb::latency::IDEAL_LATENCY;
 use verilator_tb::pcie::{serve, Board, BoardError, Event, ServeError as PciError};
 use verilator_tb::{Component, Hw, Machine, MonitorOptions};
 
@@ -12,8 +13,6 @@ use super::serve::ServeError;
 use crate::error::CliError;
 use crate::size::parse_bytes;
 
-/// Latency of the memory behind the component, in its cycles.
-const DRAM_LATENCY: u32 = 20;
 /// Least DRAM of a component, in bytes.
 const LEAST: u64 = 4 << 20;
 
@@ -41,7 +40,7 @@ pub(super) fn run(socket: &Path, args: &PciArgs) -> Result<(), CliError> {
             args.hw
         )));
     }
-    let board = board(args).map_err(PciError::from).map_err(ServeError::from)?;
+    let board = board(args.hw, args.memory)?;
     let served = serve(socket, board, |event| {
         let mut out = std::io::stdout();
         // Whoever reads our output may have gone: the clients stay.
@@ -56,9 +55,13 @@ pub(super) fn run(socket: &Path, args: &PciArgs) -> Result<(), CliError> {
     Ok(())
 }
 
-fn board(args: &PciArgs) -> Result<Board<IdealMemory>, BoardError> {
-    let lines = args.memory / PageSize::Small.bytes() * u64::from(PageSize::Small.lines());
-    let dram = IdealMemory::new(LineStore::new(lines, Fill::Noise(1)), DRAM_LATENCY);
-    let component = Component::new(args.hw, dram).map_err(verilator_tb::MachineError::from)?;
-    Board::new(Machine::boot(component, MonitorOptions::default())?)
+/// The component with so many bytes of DRAM, its monitor booted, behind its endpoint.
+pub(super) fn board(hw: Hw, memory: u64) -> Result<Board<IdealMemory>, CliError> {
+    let lines = memory / PageSize::Small.bytes() * u64::from(PageSize::Small.lines());
+    let dram = IdealMemory::new(LineStore::new(lines, Fill::Noise(1)), IDEAL_LATENCY);
+    let booted = || -> Result<_, BoardError> {
+        let component = Component::new(hw, dram).map_err(verilator_tb::MachineError::from)?;
+        Board::new(Machine::boot(component, MonitorOptions::default())?)
+    };
+    Ok(booted().map_err(PciError::from).map_err(ServeError::from)?)
 }

@@ -33,6 +33,11 @@ impl Latencies {
         histogram.saturating_record(cycles);
     }
 
+    /// What was recorded under a name.
+    pub fn of(&self, name: &str) -> Option<&Histogram<u32>> {
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, histogram)| histogram)
+    }
+
     /// Whether nothing was recorded.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
