@@ -9,8 +9,8 @@ use verilator_tb::latency::{
 use verilator_tb::{Hw, MonitorPlace};
 
 use super::fmax;
-use super::{latency_front, latency_vfio};
 use super::output::{command_line, OutputArgs};
+use super::{latency_front, latency_vfio};
 use crate::error::CliError;
 use crate::facts::Facts;
 use crate::interrupt::Interrupt;
