@@ -1,0 +1,17 @@
+//! From our hardware description to the bytes that configure a board's FPGA.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`boards`] | the boards: sources, constraints, recipe, clocks |
+//! | [`build`] | synthesis, place and route, packing |
+//! | [`loader`] | a bitstream into a board |
+//! | [`netlist`] | cells by block |
+//! | [`report`] | what a bitstream is and what it reached |
+//! | [`tools`] | Yosys, nextpnr and what packs |
+
+pub mod boards;
+pub mod build;
+pub mod loader;
+pub mod netlist;
+pub mod report;
+pub mod tools;
