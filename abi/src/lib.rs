@@ -20,6 +20,7 @@
 //! | [`pcie`] | the PCIe endpoint: BARs, window table, rings of its DMA engine |
 //! | [`config`] | the parameters of the emitted hardware |
 //! | [`cxl`] | the registers and windows of the CXL front end |
+//! | [`window`] | native requests through registers, for a component without a request port |
 //! | `emit` | the register map as a page of documentation and as a CMSIS-SVD file |
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 #![forbid(unsafe_code)]
@@ -41,3 +42,4 @@ pub mod regs;
 pub mod request;
 pub mod serial;
 pub mod soc;
+pub mod window;

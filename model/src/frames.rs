@@ -153,7 +153,7 @@ impl Frames {
 
     /// Queues a run and clears what the list has room for. Gives the number of frames cleared.
     pub fn push(&mut self, base: u32, count: u32, size: PageSize, memory: &mut Memory) -> u64 {
-        if count == 0 || self.room() == 0 {
+        if count == 0 || self.room() == 0 || self.lane(size).depth == 0 {
             self.overflow = true;
             return 0;
         }
