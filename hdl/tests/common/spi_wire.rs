@@ -97,12 +97,17 @@ impl<P: Pins> Controller<P> {
         taken ^ self.flips()
     }
 
-    /// One byte each way.
-    pub fn byte(&mut self, out: u8) -> u8 {
+    /// The pause between two bytes.
+    pub fn idle(&mut self) {
         if self.pace.pause > 0.0 {
             let pause = self.rng.random_range(0.0..self.pace.pause);
             self.wait(pause);
         }
+    }
+
+    /// One byte each way.
+    pub fn byte(&mut self, out: u8) -> u8 {
+        self.idle();
         (0..8).rev().fold(0, |byte, i| byte << 1 | u8::from(self.bit(out >> i & 1 == 1)))
     }
 
