@@ -15,6 +15,7 @@
 //! | [`regs`] | the register map, with access rights per side |
 //! | [`event`] | entries of the event log |
 //! | [`serial`] | frames of the serial link to a board |
+//! | [`spi`] | frames of the SPI link to a companion microcontroller |
 //! | [`board`] | registers of a board around the component |
 //! | [`mailbox`] | commands and replies of the memory monitor |
 //! | [`pcie`] | the PCIe endpoint: BARs, window table, rings of its DMA engine |
@@ -42,4 +43,5 @@ pub mod regs;
 pub mod request;
 pub mod serial;
 pub mod soc;
+pub mod spi;
 pub mod window;

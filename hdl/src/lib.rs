@@ -54,6 +54,7 @@ pub mod shootdown;
 pub mod shootdown_control;
 pub mod skid;
 pub mod soc;
+pub mod spi;
 pub mod statistics;
 pub mod table_engine;
 pub mod table_reader;

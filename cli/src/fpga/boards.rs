@@ -154,7 +154,8 @@ fn soft_core() -> Result<Vec<(String, String)>, FpgaError> {
         for path in paths {
             let text = fs::read_to_string(path).map_err(|_| missing())?;
             // Of a constant's type as Verilog has it, this reader wants a constant.
-            let text = text.replace("logic unused_scramble_inputs =", "wire unused_scramble_inputs =");
+            let text =
+                text.replace("logic unused_scramble_inputs =", "wire unused_scramble_inputs =");
             add(Path::new(path.file_name().unwrap_or_default()), text, read);
         }
     }

@@ -4,7 +4,9 @@ use crate::bench::{Bench, Side, Stalls};
 use rand::Rng;
 use splitmem_abi::config::HwConfig;
 use splitmem_abi::geometry::{PageSize, HUGE_BIT};
-use splitmem_abi::regs::field::{FREE_4K_POP, TE_FLAGS, TE_RESULT, TE_STATUS, ZERO_PUSH, ZERO_STATUS};
+use splitmem_abi::regs::field::{
+    FREE_4K_POP, TE_FLAGS, TE_RESULT, TE_STATUS, ZERO_PUSH, ZERO_STATUS,
+};
 use splitmem_abi::regs::{self, TableCommand};
 use splitmem_abi::request::Status;
 use splitmem_abi::window;
@@ -73,8 +75,10 @@ impl Driver {
         };
         let rng = &mut self.bench.rng;
         // Few lines, so that they meet: the first and the last of the page.
-        va += [rng.random_range(0..3), PageSize::of(va).bytes() / 64 - 1][rng.random_range(0..2)] * 64;
-        let op = if rng.random_ratio(1, 20) { rng.random_range(4..8) } else { rng.random_range(0..4) };
+        va += [rng.random_range(0..3), PageSize::of(va).bytes() / 64 - 1][rng.random_range(0..2)]
+            * 64;
+        let op =
+            if rng.random_ratio(1, 20) { rng.random_range(4..8) } else { rng.random_range(0..4) };
         if op >= 2 {
             va += 8 * rng.random_range(0..8);
         }
@@ -358,7 +362,9 @@ impl Driver {
         }
         self.bench.compare();
         let Bench { seen, stale, cycle, .. } = self.bench;
-        println!("answers by status {seen:?}, of these before a replacement {stale}; {cycle} cycles");
+        println!(
+            "answers by status {seen:?}, of these before a replacement {stale}; {cycle} cycles"
+        );
         for status in [
             Status::Ok,
             Status::NotMapped,
@@ -373,11 +379,8 @@ impl Driver {
 }
 
 /// Seed and stalls: a memory and a bus that never wait, and ones that do.
-const RUNS: [(u64, Stalls); 3] = [
-    (1, Stalls::NONE),
-    (2, Stalls { memory: 30, bus: 30 }),
-    (3, Stalls { memory: 70, bus: 5 }),
-];
+const RUNS: [(u64, Stalls); 3] =
+    [(1, Stalls::NONE), (2, Stalls { memory: 30, bus: 30 }), (3, Stalls { memory: 70, bus: 5 })];
 
 #[test]
 fn requests_and_registers_follow_the_model() {

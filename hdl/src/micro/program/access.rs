@@ -89,9 +89,8 @@ pub(super) fn steps(program: &mut Assembler) {
         "access",
         [take(Source::Access).to_x().clear(ALLOWED, "not allowed"), nothing().register()],
     );
-    program.named("not allowed", [take(Source::Access).set(READS_ZERO, "read zero")]);
-    program.named("denied", [constant(0).read_low().read_high().denied().go("work")]);
-    program.named("read zero", [constant(0).read_low().read_high()]);
+    program.named("not allowed", [take(Source::Access).set(READS_ZERO, "done")]);
+    program.named("denied", [nothing().denied().go("work")]);
     program.named("done", [nothing().done().go("work")]);
     program.named("read", [at(0).read_low(), at(1).read_high().done().go("work")]);
     program.named(
@@ -245,7 +244,7 @@ fn window(program: &mut Assembler) {
         [
             take(Source::Access).to_a(),
             constant(ADDRESS).and().to_a(),
-            get(ANSWER_LAST).subtract().no_carry("read zero"),
+            get(ANSWER_LAST).subtract().no_carry("done"),
             at(ANSWER).read_low(),
             at(ANSWER | 1).read_high().done().go("work"),
         ],

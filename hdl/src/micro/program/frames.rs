@@ -110,7 +110,7 @@ fn take_frame(program: &mut Assembler) {
     program.named(
         "pop frame",
         [
-            get(low(&regs::FREE_4K)).zero("read zero"),
+            get(low(&regs::FREE_4K)).zero("done"),
             nothing().call("take frame"),
             a().read_low(),
             constant((FREE_4K_POP::VALID.mask() >> 16) as u16).read_high().go("settle"),

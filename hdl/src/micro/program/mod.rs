@@ -71,7 +71,8 @@ fn start(program: &mut Assembler) {
         nothing().call("size table"),
         constant(0).irq_monitor().irq_host(),
     ]);
-    program.named("idle", [nothing().access("access")]);
+    // What is no read, or is denied, reads zero.
+    program.named("idle", [constant(0).read_low().read_high().access("access")]);
     program.named(
         "work",
         [

@@ -52,7 +52,7 @@ fn events(program: &mut Assembler) {
     program.named(
         "read event",
         [
-            get(COUNT).zero("read zero"),
+            get(COUNT).zero("done"),
             take(Source::Access).to_a(),
             constant(0x1ff).and().to_a(),
             constant(low(&regs::EVENT).wrapping_neg()).add().to_a(),

@@ -192,7 +192,7 @@ fn report(program: &mut Assembler) {
     program.named(
         "pop result",
         [
-            get(RESULT_COUNT).zero("read zero"),
+            get(RESULT_COUNT).zero("done"),
             get(RESULT_HEAD).to_x(),
             at(RESULTS).read_low(),
             at(RESULTS | 1).read_high(),
