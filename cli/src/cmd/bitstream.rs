@@ -59,7 +59,8 @@ enum Action {
         #[arg(short, long, value_name = "DIR")]
         output: PathBuf,
     },
-    /// Print the hash of what goes into a board's bitstream; its report holds the one it came from.
+    /// Print the hash of the hardware that goes into a board's bitstream, with constraints and recipe; its
+    /// report holds the one it came from.
     Hash {
         /// Which board.
         board: BoardName,
@@ -74,10 +75,13 @@ impl Args {
     pub fn run(self) -> Result<(), CliError> {
         match self.action {
             Action::Hash { board } => {
-                println!("{}", board.board().inputs()?);
+                let board = board.board();
+                println!("{}", board.inputs(&(board.sources)()?));
                 Ok(())
             }
-            Action::Emit { board, output } => write(&(board.board().sources)()?, &output),
+            Action::Emit { board, output } => {
+                write(&(board.board().sources)()?, &output)
+            }
             Action::Build { board, output, work, seed, jobs, json } => {
                 let board = board.board();
                 let output = output.unwrap_or_else(|| board.folder());
