@@ -7,6 +7,7 @@
 //!
 //! While a request waits or is under way, writes to the window are denied.
 
+use crate::bus::{BusError, RegisterBus};
 use crate::regs::{registers, Access, Field, Register, Reset};
 use crate::request::{Line, Request, Response, Status};
 
@@ -42,6 +43,24 @@ registers! {
     /// Data of a write, or operands of an atomic, when written; the answer's data, zeros where it
     /// has none, when read.
     RQ_DATA[16] @ 0x340: None / Rw = Reset::Value(0);
+}
+
+/// Set in a register's offset, it is the host's side that is accessed, where both sides share a bus: on
+/// boards on which a microcontroller is monitor and relay. No register has it in its own offset.
+pub const HOST_SIDE: u16 = 1;
+
+/// The host's side of a bus that both sides share: see [`HOST_SIDE`].
+#[derive(Clone, Copy, Debug)]
+pub struct HostSide<B>(pub B);
+
+impl<B: RegisterBus> RegisterBus for HostSide<B> {
+    fn read(&mut self, offset: u16) -> Result<u32, BusError> {
+        self.0.read(offset | HOST_SIDE).map_err(|error| error.at(offset))
+    }
+
+    fn write(&mut self, offset: u16, value: u32) -> Result<(), BusError> {
+        self.0.write(offset | HOST_SIDE, value).map_err(|error| error.at(offset))
+    }
 }
 
 /// The words to write for a request: a register's offset and its value. Words that a request of its

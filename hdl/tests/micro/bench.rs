@@ -13,7 +13,7 @@ use splitmem_abi::regs::field::{
     FREE_4K_POP, IRQ_STATUS, STATUS, TE_RESULT, TE_STATUS, ZERO_STATUS,
 };
 use splitmem_abi::regs::{self, Access, Register};
-use splitmem_abi::request::{Line, Response, Status};
+use splitmem_abi::request::{Line, Request, Response, Status};
 use splitmem_abi::window::{self, field::RQ_HEAD, field::RQ_STATUS};
 use splitmem_model::{Choice, Model, RawRequest};
 
@@ -270,6 +270,13 @@ impl Bench {
         }
     }
 
+    /// A request is going to be set off by somebody else.
+    pub fn expect(&mut self, request: &Request) {
+        assert!(self.flight.is_none());
+        self.answered = None;
+        self.flight = Some(request.into());
+    }
+
     /// Sets the request off that was prepared.
     pub fn go(&mut self, request: &RawRequest) {
         self.flight = Some(*request);
@@ -396,9 +403,6 @@ impl Bench {
         }
     }
 
-    pub fn irq_monitor(&self) -> bool {
-        self.dut.is("irq_monitor")
-    }
 }
 
 /// Registers whose value is another while the component is still at work.
