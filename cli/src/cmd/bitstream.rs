@@ -59,7 +59,8 @@ enum Action {
         #[arg(short, long, value_name = "DIR")]
         output: PathBuf,
     },
-    /// Print the hash of what goes into a board's bitstream; its report holds the one it came from.
+    /// Print the hash of the hardware that goes into a board's bitstream, with constraints and recipe; its
+    /// report holds the one it came from.
     Hash {
         /// Which board.
         board: BoardName,
@@ -74,7 +75,8 @@ impl Args {
     pub fn run(self) -> Result<(), CliError> {
         match self.action {
             Action::Hash { board } => {
-                println!("{}", board.board().inputs()?);
+                let board = board.board();
+                println!("{}", board.inputs(&(board.sources)()?));
                 Ok(())
             }
             Action::Emit { board, output } => {

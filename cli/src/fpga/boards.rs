@@ -30,6 +30,17 @@ pub struct BoardClock {
     pub khz: u32,
 }
 
+/// Files, by name and text.
+pub type Files = Vec<(String, String)>;
+
+/// What goes into a bitstream.
+pub struct Sources {
+    /// The hardware.
+    pub hardware: Files,
+    /// What its memories hold after configuration. It depends on the compiler that made it.
+    pub firmware: Files,
+}
+
 /// How a board's bitstream is made. In words and names `@SEED@` stands for a placement's seed.
 pub struct Board {
     /// Its name on the command line, of its files and of its shell's module.
@@ -38,8 +49,8 @@ pub struct Board {
     pub device: &'static str,
     /// Name and text of the constraints.
     pub constraints: (&'static str, &'static str),
-    /// Files that are synthesised, by name.
-    pub sources: fn() -> Result<Vec<(String, String)>, FpgaError>,
+    /// What is synthesised.
+    pub sources: fn() -> Result<Sources, FpgaError>,
     /// Yosys' script.
     pub yosys: fn() -> String,
     /// nextpnr's program and arguments. It writes `seed@SEED@.json`, its report.
@@ -98,18 +109,13 @@ SUBSYSTEM==\"tty\", ATTRS{idVendor}==\"0403\", ATTRS{idProduct}==\"6015\", MODE=
 ";
 
 /// Core and shell, the soft core's files and the firmware. The build's number, which the board tells
-/// its hosts, comes from our own hardware's text and the firmware.
-fn ulx3s_sources() -> Result<Vec<(String, String)>, FpgaError> {
-    let mut files = soft_core()?;
-    let lanes = lanes(ulx3s::SOC.ram_bytes())?;
+/// its hosts, comes from our own hardware's text.
+fn ulx3s_sources() -> Result<Sources, FpgaError> {
     let shell = ulx3s::shell();
-    let mut parts = vec![ulx3s::core(0), shell.clone()];
-    parts.extend(SOURCES.iter().map(|(_, text)| (*text).to_owned()));
-    parts.extend(lanes.iter().map(|(_, text)| text.clone()));
-    let parts: Vec<_> = parts.iter().map(String::as_bytes).collect();
-    files.push(("ulx3s.v".to_owned(), ulx3s::core(hash(&parts) as u32) + &shell));
-    files.extend(lanes);
-    Ok(files)
+    let build = hash(&[ulx3s::core(0).as_bytes(), shell.as_bytes()]) as u32;
+    let mut hardware = soft_core()?;
+    hardware.push(("ulx3s.v".to_owned(), ulx3s::core(build) + &shell));
+    Ok(Sources { hardware, firmware: lanes(ulx3s::SOC.ram_bytes())? })
 }
 
 /// The core's SystemVerilog goes through Yosys' second reader, as a module without parameters.
@@ -135,7 +141,7 @@ fn ulx3s_yosys() -> String {
 const CORE: &str = "core";
 
 /// The soft core's files, and a list of those that are read.
-fn soft_core() -> Result<Vec<(String, String)>, FpgaError> {
+fn soft_core() -> Result<Files, FpgaError> {
     let missing = || FpgaError::NoCore(venv());
     let pythons = fs::read_dir(venv().join("lib")).map_err(|_| missing())?;
     let mut found = pythons.flatten().filter_map(|p| packages(&p.path().join("site-packages")));
@@ -166,7 +172,7 @@ fn soft_core() -> Result<Vec<(String, String)>, FpgaError> {
 }
 
 /// What is in the four lanes of the core's memory after configuration: the firmware, then zeros.
-fn lanes(bytes: u32) -> Result<Vec<(String, String)>, FpgaError> {
+fn lanes(bytes: u32) -> Result<Files, FpgaError> {
     let image = Image::read(MONITOR)?;
     let mut memory = vec![0u8; bytes as usize];
     for (at, segment) in image.segments() {
@@ -201,23 +207,25 @@ impl Board {
         format!("{}.bit", self.name)
     }
 
-    /// The hash of sources, constraints and recipe.
-    ///
-    /// # Errors
-    /// As the sources.
-    pub fn inputs(&self) -> Result<String, FpgaError> {
-        Ok(self.inputs_of(&(self.sources)()?))
-    }
-
-    /// The same for sources that are known.
-    pub fn inputs_of(&self, sources: &[(String, String)]) -> String {
-        let mut parts: Vec<&[u8]> =
-            sources.iter().flat_map(|(name, text)| [name.as_bytes(), text.as_bytes()]).collect();
+    /// The hash of the hardware, the constraints and the recipe.
+    pub fn inputs(&self, sources: &Sources) -> String {
+        let mut parts = bytes(&sources.hardware);
         let yosys = (self.yosys)();
         let recipe = [self.constraints.1, &yosys, self.router.1, self.packer.1];
         parts.extend(recipe.map(str::as_bytes));
         format!("{:016x}", hash(&parts))
     }
+}
+
+impl Sources {
+    /// The hash of the firmware.
+    pub fn firmware(&self) -> String {
+        format!("{:016x}", hash(&bytes(&self.firmware)))
+    }
+}
+
+fn bytes(files: &Files) -> Vec<&[u8]> {
+    files.iter().flat_map(|(name, text)| [name.as_bytes(), text.as_bytes()]).collect()
 }
 
 #[cfg(test)]

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use serde_json::Value as Json;
+use verilator_tb::soc::COMPILER;
 
-use super::boards::Board;
+use super::boards::{Board, Sources};
 use super::netlist;
 use super::report::{self, Report};
 use super::tools::{hash, run, tool, version, FpgaError};
@@ -71,7 +72,9 @@ impl Job<'_> {
         let report = Report {
             board: board.name.to_owned(),
             device: board.device.to_owned(),
-            inputs: board.inputs_of(&sources),
+            inputs: board.inputs(&sources),
+            firmware: sources.firmware(),
+            compiler: COMPILER.to_owned(),
             bitstream: format!("{:016x}", hash(&[&bits])),
             bitstream_bytes: bits.len() as u64,
             seed,
@@ -90,7 +93,7 @@ impl Job<'_> {
         Ok(report)
     }
 
-    fn write_sources(&self) -> Result<Vec<(String, String)>, CliError> {
+    fn write_sources(&self) -> Result<Sources, CliError> {
         let sources = (self.board.sources)()?;
         write(&sources, self.work)?;
         let (name, text) = self.board.constraints;
@@ -126,12 +129,12 @@ impl Job<'_> {
     }
 }
 
-/// Writes files, some in folders of their own.
+/// Writes the sources, some in folders of their own.
 ///
 /// # Errors
 /// [`CliError::Write`].
-pub fn write(files: &[(String, String)], folder: &Path) -> Result<(), CliError> {
-    for (name, text) in files {
+pub fn write(sources: &Sources, folder: &Path) -> Result<(), CliError> {
+    for (name, text) in sources.hardware.iter().chain(&sources.firmware) {
         let path = folder.join(name);
         let folder = path.parent().unwrap_or(folder);
         fs::create_dir_all(folder)

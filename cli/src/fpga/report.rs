@@ -14,8 +14,12 @@ pub struct Report {
     pub board: String,
     /// FPGA, speed grade and package.
     pub device: String,
-    /// Hash of all that went in: see [`Board::inputs`].
+    /// Hash of the hardware that went in, constraints and recipe: see [`Board::inputs`].
     pub inputs: String,
+    /// Hash of the firmware that went in.
+    pub firmware: String,
+    /// What compiled it: another compiler makes another firmware of the same sources.
+    pub compiler: String,
     /// Hash of the bitstream.
     pub bitstream: String,
     /// Its length.
@@ -168,7 +172,9 @@ impl Report {
         }
         facts.add("bitstream_bytes", "Bitstream", self.bitstream_bytes, "bytes");
         text(&mut facts, "bitstream", "  hash", &self.bitstream);
-        text(&mut facts, "inputs", "Hash of what went in", &self.inputs);
+        text(&mut facts, "inputs", "Hash of the hardware that went in", &self.inputs);
+        text(&mut facts, "firmware", "Hash of the firmware that went in", &self.firmware);
+        text(&mut facts, "compiler", "  compiled by", &self.compiler);
         facts
     }
 
@@ -235,6 +241,8 @@ mod tests {
             board: "ulx3s".to_owned(),
             device: String::new(),
             inputs: String::new(),
+            firmware: String::new(),
+            compiler: String::new(),
             bitstream: String::new(),
             bitstream_bytes: 0,
             seed: 2,
