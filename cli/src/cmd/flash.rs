@@ -10,8 +10,9 @@ use verilator_tb::soc::{Debugger, Image, MONITOR};
 use crate::board::client::RemoteJtag;
 use crate::board::{BoardError, DEBUG_ADDRESS};
 use crate::error::CliError;
-use crate::fpga::boards::BoardName;
-use crate::fpga::loader::Load;
+use crate::fpga::boards::{Board, BoardName, Way};
+use crate::fpga::companion::Companion;
+use crate::fpga::loader::{Load, Loading};
 
 /// The chip's name for probe-rs.
 pub const CHIP: &str = "splitmem-soc";
@@ -23,6 +24,9 @@ const AFTER_HELP: &str = "\
 A board is given its bitstream by openFPGALoader: 'apt-get install openfpgaloader' on Debian. Without
 --save the bitstream is gone when the board is switched off. The memory monitor is part of it.
 
+The pico-ice's RP2040 configures the FPGA at every start: bitstream and, as FIRMWARE, its own program go
+into its flash by probe-rs, with a debug probe at its SWD pads.
+
 With FIRMWARE other firmware goes onto the soft core, until the next reset: over the debug module's
 JTAG pins by a probe (--probe, with probe-rs), or onto the board that 'splitmem board' simulates.
 
@@ -32,6 +36,8 @@ Examples:
   splitmem flash ulx3s --bitstream build/ulx3s/ulx3s.bit --dry-run
   splitmem flash ulx3s --udev | sudo tee /etc/udev/rules.d/80-ulx3s.rules
   splitmem flash ulx3s my-firmware.elf --probe 0403:6010
+  splitmem flash pico-ice
+  splitmem flash pico-ice monitor.elf
   splitmem flash sim
   splitmem flash sim my-firmware.elf";
 
@@ -44,7 +50,7 @@ enum Target {
 
 impl ValueEnum for Target {
     fn value_variants<'a>() -> &'a [Self] {
-        &[Self::Fpga(BoardName::Ulx3s), Self::Sim]
+        &[Self::Fpga(BoardName::Ulx3s), Self::Fpga(BoardName::PicoIce), Self::Sim]
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
@@ -80,8 +86,8 @@ pub struct Args {
     /// The openFPGALoader to use [default: the one on the PATH]
     #[arg(long, value_name = "FILE")]
     loader: Option<PathBuf>,
-    /// The probe at the board's JTAG pins, as probe-rs names it
-    #[arg(long, value_name = "VID:PID[:SERIAL]", requires = "firmware")]
+    /// The probe at the board's debug pins, as probe-rs names it
+    #[arg(long, value_name = "VID:PID[:SERIAL]")]
     probe: Option<String>,
     /// Where the simulated board listens for debuggers
     #[arg(long, value_name = "HOST:PORT", default_value = DEBUG_ADDRESS)]
@@ -99,23 +105,55 @@ impl Args {
                 Err(CliError::Usage("the simulated board takes firmware only".to_owned()))
             }
             (Target::Sim, firmware) => self.onto_simulation(firmware.as_deref()),
-            (Target::Fpga(board), None) => self.load(board),
-            (Target::Fpga(_), Some(firmware)) => self.over_probe(firmware),
+            (Target::Fpga(board), firmware) => {
+                let board = board.board();
+                match (&board.loading, firmware) {
+                    (Way::Companion(companion), firmware) => {
+                        self.by_companion(board, companion, firmware.as_deref())
+                    }
+                    (Way::Cable(loading), None) => self.load(board, loading),
+                    (Way::Cable(_), Some(firmware)) => self.over_probe(firmware),
+                }
+            }
         }
     }
 
-    fn load(&self, board: BoardName) -> Result<(), CliError> {
-        let board = board.board();
-        if self.udev {
-            print!("{}", board.loading.udev);
+    fn bitstream_of(&self, board: &Board) -> PathBuf {
+        self.bitstream.clone().unwrap_or_else(|| board.folder().join(board.bitstream()))
+    }
+
+    /// Bitstream, or firmware, into the flash of the board's microcontroller.
+    fn by_companion(
+        &self,
+        board: &'static Board,
+        companion: &Companion,
+        firmware: Option<&Path>,
+    ) -> Result<(), CliError> {
+        if self.udev || self.save || self.loader.is_some() {
+            let what = format!("the {} is flashed by probe-rs, for good, and needs none of this", board.name);
+            return Err(CliError::Usage(what));
+        }
+        let probe = self.probe.as_deref();
+        let mut command = match firmware {
+            Some(firmware) => companion.firmware(firmware, probe)?,
+            None => companion.bitstream(board, &self.bitstream_of(board), probe)?,
+        };
+        if self.dry_run {
+            let words = command.get_args().map(|word| word.to_string_lossy());
+            println!("probe-rs {}", words.collect::<Vec<_>>().join(" "));
             return Ok(());
         }
-        let bitstream = self
-            .bitstream
-            .clone()
-            .unwrap_or_else(|| board.folder().join(board.bitstream()));
+        run_probe_rs(&mut command)
+    }
+
+    fn load(&self, board: &'static Board, loading: &'static Loading) -> Result<(), CliError> {
+        if self.udev {
+            print!("{}", loading.udev);
+            return Ok(());
+        }
+        let bitstream = self.bitstream_of(board);
         let loader = self.loader.clone().unwrap_or_else(|| "openFPGALoader".into());
-        let load = Load { board, bitstream: &bitstream, save: self.save, loader: &loader };
+        let load = Load { board, loading, bitstream: &bitstream, save: self.save, loader: &loader };
         load.check()?;
         if self.dry_run {
             for arguments in load.commands() {

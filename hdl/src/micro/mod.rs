@@ -43,9 +43,6 @@ pub mod word;
 
 use rust_hdl::prelude::generate_verilog;
 
-/// Steps that the control store has room for on the board.
-pub const STEPS: usize = 512;
-
 /// The Verilog of the component, module `top`.
 pub fn emit() -> String {
     crate::on_a_large_stack(|| {

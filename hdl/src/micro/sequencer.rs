@@ -12,7 +12,7 @@ pub struct Sequencer {
     pub target: Signal<In, Bits<10>>,
     pub zero: Signal<In, Bit>,
     pub carry: Signal<In, Bit>,
-    /// The selected bit of R.
+    /// The selected bit of B.
     pub selected: Signal<In, Bit>,
     pub line_end: Signal<In, Bit>,
     pub entry_end: Signal<In, Bit>,

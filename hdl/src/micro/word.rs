@@ -82,7 +82,7 @@ pub enum Next {
     NotZero = 3,
     Carry = 4,
     NoCarry = 5,
-    /// The selected bit of R is set.
+    /// The selected bit of B is set.
     Set = 6,
     Clear = 7,
     /// M was not at the last word of a line.
@@ -255,12 +255,12 @@ impl Step {
         Self { word: step.word | 1 << Effect::Masked as u32, ..step }
     }
 
-    /// To `target` if the bit of R is set.
+    /// To `target` if the bit of B is set.
     pub fn set(self, bit: u8, target: &'static str) -> Self {
         self.bit(bit, Next::Set, target)
     }
 
-    /// To `target` if the bit of R is clear.
+    /// To `target` if the bit of B is clear.
     pub fn clear(self, bit: u8, target: &'static str) -> Self {
         self.bit(bit, Next::Clear, target)
     }

@@ -10,7 +10,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use splitmem_abi::bus::{BusError, RegisterBus};
 use splitmem_abi::geometry::PageSize;
-use splitmem_abi::mailbox::{Address, Command, Payload, Permission, Range, ReturnCode};
+use splitmem_abi::mailbox::{Address, Command, Permission, Range, ReturnCode};
 use splitmem_abi::regs::field::{MB_COMMAND, MB_STATUS};
 use splitmem_abi::regs::{self, MAILBOX_WORDS};
 use splitmem_abi::request::{Line, Op, Request, Response, Status};
@@ -137,7 +137,7 @@ impl<B: RegisterBus + Clone> World<B> {
     fn alloc(&mut self) {
         let pid = [1, 2, 0xbeef][self.rng.random_range(0..3)];
         let pages = self.rng.random_range(1..7);
-        let permission = if self.rng.random_ratio(1, 4) { Permission::READ } else { Permission::RW };
+        let permission = if self.rng.random_ratio(1, 4) { Permission::RO } else { Permission::RW };
         let size = PageSize::Small;
         let command = Command::Alloc { pid, pages, size, permission, shareable: false };
         let (code, payload) = self.command(command);
