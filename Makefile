@@ -20,7 +20,7 @@ SPLITMEM := $(CARGO) run -q $(LOCKED) $(PROFILE) -p splitmem --
 MDBOOK := $(SPLITMEM_TOOLS)/bin/mdbook
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak fmax prove lint docs bench cosim vm-test hygiene setup clean
+.PHONY: help run test soak fmax prove lint docs bench cosim vm-test companion hygiene setup clean
 # One after the other also under -j: cargo uses all cores by itself.
 .NOTPARALLEL:
 
@@ -50,9 +50,14 @@ run: setup ## count the words of a real text on the simulated component, then me
 test: hygiene setup ## everything CI checks: format, lints, tests, proofs, docs
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --check --manifest-path mcomponent-firmware/softcore/Cargo.toml
+	$(CARGO) fmt --check --manifest-path mcomponent-firmware/rp2040/Cargo.toml
 	$(CARGO) clippy $(LOCKED) $(PROFILE) --workspace --all-targets -- -D warnings
 	$(CARGO) test $(LOCKED) $(PROFILE) --workspace
+	scripts/companion.sh
 	@$(MAKE) --no-print-directory lint prove cosim docs
+
+companion: setup ## build the memory monitor's firmware for an RP2040 beside the FPGA
+	scripts/companion.sh
 
 lint: ## check the emitted Verilog with Verilator and Yosys
 	@$(SETUP) sim prove

@@ -218,6 +218,34 @@ mod tests {
         }
     }
 
+    /// The page of the book shows these frames, and no others.
+    #[test]
+    fn the_book_says_the_same() {
+        const PAGE: &str = include_str!("../../docs/src/reference/companion.md");
+        let row = |line: String| assert!(PAGE.contains(&line), "the page lacks: {line}");
+        assert!(PAGE.contains(&format!("`{HELLO_VALUE:#010x}`")));
+        for operation in Operation::ALL {
+            let (code, bytes) = (operation as u8, operation.request_bytes());
+            row(format!("\n| {operation:?} | {code} | {bytes} | {} |\n", operation.answer_at()));
+        }
+        for (name, mask) in [
+            ("ANSWER", status::ANSWER),
+            ("DENIED", status::DENIED),
+            ("BUSY", status::BUSY),
+            ("DAMAGED", status::DAMAGED),
+            ("UNKNOWN", status::UNKNOWN),
+            ("CLOSED", status::CLOSED),
+            ("SEQUENCE", status::SEQUENCE),
+        ] {
+            row(format!("\n| {name} | {mask:#04x} | "));
+        }
+        // The table of a frame stands also at the head of this file.
+        let table = include_str!("spi.rs").lines().filter_map(|line| line.strip_prefix("//! |"));
+        for line in table {
+            row(format!("\n|{}\n", line.replace("[`status`]", "status")));
+        }
+    }
+
     #[test]
     fn a_wire_that_is_stuck_is_no_answer_and_no_request() {
         for stuck in [0x00, 0xFF] {

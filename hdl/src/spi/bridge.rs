@@ -14,8 +14,9 @@
 //! that it is not over if it took longer than the turnaround: 28 cycles at the highest frequency, of
 //! which the component's bus needs 8, and 16 while the host is at its registers.
 //!
-//! **Promise.** `m_valid` and the payload stand until `m_done`, then it falls; it rises once for each
-//! intact request with a new sequence number, and for nothing else (`hdl/formal/spi_bridge.sv`).
+//! **Promise.** Whatever the pins do: `m_valid` and the payload stand until `m_done`, then it falls; it
+//! rises once for each intact request with a new sequence number, and for nothing else
+//! (`hdl/formal/spi_bridge.sv`).
 
 use crate::prim::Param;
 use rust_hdl::prelude::*;
@@ -97,6 +98,7 @@ pub struct Bridge {
     error: DFF<Bit>,
 
     rising: Signal<Local, Bit>,
+    hears: Signal<Local, Bit>,
     is_write: Signal<Local, Bit>,
     is_access: Signal<Local, Bit>,
     carried_out: Signal<Local, Bit>,
@@ -181,6 +183,8 @@ impl Logic for Bridge {
         self.m_wdata.next = self.data.q.val();
 
         self.rising.next = self.chosen.q.val() && self.sck_here.q.val() && !self.sck_before.q.val();
+        // Deaf comes a cycle after the frame's begin; pins against the rules may be that quick.
+        self.hears.next = !self.deaf.q.val() && !self.valid.q.val();
         self.is_write.next = self.operation.q.val() == self.writes.val();
         self.is_access.next =
             (self.operation.q.val() != 0) && (self.operation.q.val() != self.hello.val());
@@ -245,7 +249,7 @@ impl Logic for Bridge {
                         self.operation.d.next = (self.operation.q.val() << 1)
                             | bit_cast::<2, 1>(self.mosi_here.q.val().into());
                     }
-                    if !self.deaf.q.val() {
+                    if self.hears.val() {
                         self.header.d.next = (self.header.q.val() << 1)
                             | bit_cast::<14, 1>(self.mosi_here.q.val().into());
                     }
@@ -259,7 +263,7 @@ impl Logic for Bridge {
                     }
                 }
                 Part::Data => {
-                    if !self.deaf.q.val() {
+                    if self.hears.val() {
                         self.data.d.next = (self.data.q.val() << 1)
                             | bit_cast::<32, 1>(self.mosi_here.q.val().into());
                     }

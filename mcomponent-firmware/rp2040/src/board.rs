@@ -57,8 +57,7 @@ type SpiPins = (
 /// The SPI bridge in the FPGA.
 pub type Bridge = ExclusiveDevice<Spi<Enabled, pac::SPI0, SpiPins>, Output<Gpio5>, Timer>;
 /// The FPGA's configuration pins.
-pub type Fpga =
-    Ice40<Output<Gpio27>, Output<Gpio9>, Output<Gpio10>, Output<Gpio8>, Input<Gpio26>>;
+pub type Fpga = Ice40<Output<Gpio27>, Output<Gpio9>, Output<Gpio10>, Output<Gpio8>, Input<Gpio26>>;
 
 /// Everything on the board that the monitor uses.
 pub struct Board {
@@ -77,9 +76,16 @@ impl Board {
         let mut resets = pac.RESETS;
         let mut watchdog = Watchdog::new(pac.WATCHDOG);
         let (xosc, sys, usb) = (pac.XOSC, pac.PLL_SYS, pac.PLL_USB);
-        let mut clocks =
-            init_clocks_and_plls(CRYSTAL_HZ, xosc, pac.CLOCKS, sys, usb, &mut resets, &mut watchdog)
-                .map_err(|_| Failure::Board("the clocks do not start"))?;
+        let mut clocks = init_clocks_and_plls(
+            CRYSTAL_HZ,
+            xosc,
+            pac.CLOCKS,
+            sys,
+            usb,
+            &mut resets,
+            &mut watchdog,
+        )
+        .map_err(|_| Failure::Board("the clocks do not start"))?;
         let mut timer = Timer::new(pac.TIMER, &mut resets, &clocks);
         let alarm = timer.alarm_0().ok_or(Failure::Board("the timer's alarm is taken"))?;
         let sio = Sio::new(pac.SIO);
