@@ -25,7 +25,7 @@ lint() {
         select -assert-none t:\$dlatch t:\$adlatch t:\$dlatchsr; check -assert")
 }
 
-for config in large small hdl/configs/tiny.toml; do
+for config in large small hdl/configs/tiny.toml hdl/configs/micro.toml; do
     cargo run -q --release ${CI:+--locked} -p splitmem -- hdl emit --config "$config" -o "$work"
     lint top top
     echo "lint: $config is clean"
@@ -49,3 +49,8 @@ endmodule
 END
 lint ulx3s top -Wno-PINCONNECTEMPTY
 echo "lint: ulx3s is clean"
+
+# Component and bridge; around them are the iCE40's RAM blocks.
+cargo run -q --release ${CI:+--locked} -p splitmem -- bitstream emit pico-ice -o "$work"
+lint pico-ice core
+echo "lint: pico-ice is clean"

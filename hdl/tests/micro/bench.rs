@@ -75,8 +75,13 @@ pub struct Bench {
 impl Bench {
     /// A component after its reset, over a memory of noise.
     pub fn new(seed: u64, stalls: Stalls) -> Self {
+        Self::of(&splitmem_hdl::micro::emit(), seed, stalls)
+    }
+
+    /// The same of other Verilog.
+    pub fn of(verilog: &str, seed: u64, stalls: Stalls) -> Self {
         let mut rng = SmallRng::seed_from_u64(seed);
-        let dut = Verilated::new("micro", &splitmem_hdl::micro::emit(), seed as u32);
+        let dut = Verilated::new("micro", verilog, seed as u32);
         let mut model = Model::new(HwConfig::MICRO);
         model.hold_shootdowns();
         let mut bytes = vec![0; 2 * WORDS];

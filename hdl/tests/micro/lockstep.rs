@@ -35,7 +35,10 @@ struct Driver {
 impl Driver {
     fn new(seed: u64, stalls: Stalls) -> Self {
         println!("seed {seed}, {stalls:?}");
-        let mut bench = Bench::new(seed, stalls);
+        Self::with(Bench::new(seed, stalls))
+    }
+
+    fn with(mut bench: Bench) -> Self {
         let pids = (0..4).map(|_| bench.rng.random()).collect();
         // The table is in frame 0, cleared as the monitor does it.
         bench.write(Side::Monitor, &regs::ZERO_BASE, 0);
@@ -397,6 +400,49 @@ fn many_seeds_follow_the_model() {
     for seed in 0..seeds.unwrap_or(20) {
         let (_, stalls) = RUNS[seed as usize % 3];
         Driver::new(1000 + seed, stalls).run(5000);
+    }
+}
+
+/// What a step of the microprogram is made to leave undone.
+enum Leave {
+    Branch,
+    Store,
+}
+
+/// The step that many behind a name, what it leaves, and what is wrong then.
+const MUTANTS: [(&str, u16, Leave, &str); 8] = [
+    ("slot", 5, Leave::Branch, "another process's entry is taken"),
+    ("aligned", 3, Leave::Branch, "another process's held translation is taken"),
+    ("aligned", 7, Leave::Branch, "another 1 GiB's held translation is taken"),
+    ("permissions", 1, Leave::Branch, "a page that is read-only is written"),
+    ("clear words", 2, Leave::Branch, "a frame is listed after its first line was cleared"),
+    ("take frame", 2, Leave::Store, "a frame is granted twice"),
+    ("table", 0, Leave::Store, "a translation is held that a command replaced"),
+    ("read answer", 2, Leave::Branch, "an answer without data shows another's"),
+];
+
+/// Each of them is noticed. A Verilator run each: minutes.
+#[test]
+#[ignore = "part of make soak"]
+fn mutants_of_the_microprogram_are_noticed() {
+    let program = splitmem_hdl::micro::program::assemble();
+    let (words, verilog) = (program.words(), splitmem_hdl::micro::emit());
+    for (name, behind, leave, what) in MUTANTS {
+        let at = program.address(name) + behind;
+        let word = words[usize::from(at)];
+        let left = match leave {
+            Leave::Branch => 15 << 10,
+            Leave::Store => 1 << 50,
+        };
+        assert_ne!(word & left, 0, "{name} + {behind} has nothing to leave");
+        let line = |word: u64| format!("words[{at}] = 64'h{word:016x};");
+        // The table of registers has words of these numbers too.
+        assert_eq!(verilog.matches(&line(word)).count(), 1);
+        let mutant = verilog.replace(&line(word), &line(word & !left));
+        let run = || Driver::with(Bench::of(&mutant, 1, Stalls::NONE)).run(700);
+        let noticed = std::panic::catch_unwind(run).is_err();
+        assert!(noticed, "not noticed: {what}");
+        println!("noticed: {what}");
     }
 }
 

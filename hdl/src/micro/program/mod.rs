@@ -86,6 +86,9 @@ fn start(program: &mut Assembler) {
 }
 
 #[cfg(test)]
+mod flow;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
