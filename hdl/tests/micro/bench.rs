@@ -408,7 +408,6 @@ impl Bench {
             assert_eq!(told.to_le_bytes(), right, "memory at {:#x}", 2 * at);
         }
     }
-
 }
 
 /// Registers whose value is another while the component is still at work.

@@ -97,7 +97,9 @@ impl<B: RegisterBus + Clone> World<B> {
         let mut payload = [0; MAILBOX_WORDS];
         let (opcode, length) = command.encode(&mut payload);
         for (i, word) in payload.iter().take(usize::from(length).div_ceil(4)).enumerate() {
-            self.host.write(regs::MB_PAYLOAD.at(i as u16), *word).expect("the mailbox is the host's");
+            self.host
+                .write(regs::MB_PAYLOAD.at(i as u16), *word)
+                .expect("the mailbox is the host's");
         }
         let head = MB_COMMAND::OPCODE.put(opcode.into()) | MB_COMMAND::LENGTH.put(length.into());
         self.host.write(regs::MB_COMMAND.offset, head).expect("the mailbox is the host's");
@@ -212,7 +214,8 @@ impl<B: RegisterBus + Clone> World<B> {
         }
         let line = self.lines.entry((request.pid, request.va & !63)).or_insert([0; 64]);
         let at = request.va as usize & 63;
-        let word = |line: &Line, at: usize| u64::from_le_bytes(line[at..at + 8].try_into().unwrap());
+        let word =
+            |line: &Line, at: usize| u64::from_le_bytes(line[at..at + 8].try_into().unwrap());
         match request.op {
             Op::Read => answer = *line,
             Op::Write => {

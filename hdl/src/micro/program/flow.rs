@@ -198,7 +198,9 @@ impl Walk<'_> {
                 let Some(step) = calls.pop() else { return wrong("a return without a call") };
                 vec![State { calls, ..to(step) }]
             }
-            n if n == Next::Register as u64 => self.registers.iter().map(|&step| to(step)).collect(),
+            n if n == Next::Register as u64 => {
+                self.registers.iter().map(|&step| to(step)).collect()
+            }
             n if n == Next::Access as u64 => {
                 vec![to(behind), State { at: At::Access, ..to(target) }]
             }
