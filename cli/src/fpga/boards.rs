@@ -128,8 +128,7 @@ fn ulx3s_yosys() -> String {
     ];
     let given = parameters.map(|(name, value)| format!("-G {name}={value}")).join(" ");
     let unset = parameters.map(|(name, _)| format!("-unset {name}")).join(" ");
-    let defines = DEFINES.iter().chain(["NO_GATE"].iter()).map(|name| format!("-D{name}"));
-    let defines = defines.collect::<Vec<_>>().join(" ");
+    let defines = DEFINES.map(|name| format!("-D{name}")).join(" ");
     format!(
         "read_slang -j 1 {defines} -I{CORE} --top core_complex {given} -f {CORE}/files; \
          read_verilog ulx3s.v; setparam {unset} t:core_complex; \
