@@ -61,12 +61,12 @@ fn measure(seed: u64) -> Result<Facts, CliError> {
     let ready = host.register(Space::Board, READY_CYCLES).map_err(failed)?;
     let ready = PLL_WAIT_CYCLES + u64::from(ready.unwrap_or(0));
     facts.add("ready_cycles", "Power-up to memory tested and ready", ready, "cycles");
-    facts.add("ready_ms", "  ", ms(ready), "ms");
+    facts.add("ready_ms", "  that is", ms(ready), "ms");
     facts.add("pll_wait_cycles", "  of these until the PLL is trusted", PLL_WAIT_CYCLES, "cycles");
     facts.add("monitor_ms", "Power-up to monitor up, as the host sees it", ms(up), "ms");
 
     let calls = lines(&mut host)?;
-    let mut read = |host: &mut Host, calls: &[Call]| -> Result<u64, CliError> {
+    let read = |host: &mut Host, calls: &[Call]| -> Result<u64, CliError> {
         let start = host.board().cycle();
         let outcomes = host.ask(calls).map_err(failed)?;
         let good = |outcome: &Outcome| matches!(outcome, Outcome::Memory(Status::Ok, _));
