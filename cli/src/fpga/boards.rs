@@ -159,7 +159,8 @@ fn soft_core() -> Result<Files, FpgaError> {
         for path in paths {
             let text = fs::read_to_string(path).map_err(|_| missing())?;
             // A variable's initial value must be constant for this reader; a wire has a driver instead.
-            let text = text.replace("logic unused_scramble_inputs =", "wire unused_scramble_inputs =");
+            let text =
+                text.replace("logic unused_scramble_inputs =", "wire unused_scramble_inputs =");
             add(Path::new(path.file_name().unwrap_or_default()), text, read);
         }
     }

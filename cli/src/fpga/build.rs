@@ -116,8 +116,7 @@ impl Job<'_> {
             }
         };
         std::thread::scope(|scope| {
-            let threads: Vec<_> =
-                (0..self.jobs.max(1)).map(|_| scope.spawn(place_some)).collect();
+            let threads: Vec<_> = (0..self.jobs.max(1)).map(|_| scope.spawn(place_some)).collect();
             threads.into_iter().try_for_each(|thread| {
                 thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             })
