@@ -68,7 +68,8 @@ fn build() -> Result<(), Box<dyn Error>> {
             VERILATE.iter().copied().chain(flags.iter().map(String::as_str)).collect();
         tools.verilate(&options, "top", "ulx3s", folder, &files)?;
         let header = std::fs::read_to_string(folder.join("Vulx3s___024root.h"))?;
-        let ram = ram_name(&header).ok_or("the soft core's memory is not in the Verilated board")?;
+        let ram =
+            ram_name(&header).ok_or("the soft core's memory is not in the Verilated board")?;
         let mut cpp = tools.cpp(3);
         cpp.include(folder).file("cpp/board.cpp").files(with_extension(folder, "cpp")?);
         cpp.define("SOC_RAM", Some(ram));

@@ -178,7 +178,11 @@ impl Host {
     ///
     /// # Errors
     /// [`HostError`].
-    pub fn register(&mut self, space: Space, offset: u16) -> Result<Result<u32, BusError>, HostError> {
+    pub fn register(
+        &mut self,
+        space: Space,
+        offset: u16,
+    ) -> Result<Result<u32, BusError>, HostError> {
         match self.ask(&[Call::Read(space, offset)])?[0] {
             Outcome::Register(value) => Ok(value),
             Outcome::Memory(..) => Err(HostError::NoAnswer),

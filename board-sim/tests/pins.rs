@@ -44,7 +44,8 @@ fn command(host: &mut Host, command: &Command) -> pcomponent_driver::transport::
 /// Memory for [`PID`].
 fn alloc(host: &mut Host, pages: u32) -> u64 {
     let size = PageSize::Small;
-    let alloc = Command::Alloc { pid: PID, pages, size, permission: Permission::RW, shareable: false };
+    let alloc =
+        Command::Alloc { pid: PID, pages, size, permission: Permission::RW, shareable: false };
     Address::decode(&command(host, &alloc).payload).0
 }
 
@@ -155,9 +156,8 @@ impl Scan for Probe {
     }
 
     fn shift(&mut self, count: u32, bits: u64) -> Result<u64, Infallible> {
-        Ok((0..count).fold(0, |out, i| {
-            out | u64::from(self.clock(i + 1 == count, bits >> i & 1 == 1)) << i
-        }))
+        Ok((0..count)
+            .fold(0, |out, i| out | u64::from(self.clock(i + 1 == count, bits >> i & 1 == 1)) << i))
     }
 }
 
@@ -170,8 +170,11 @@ fn a_debugger_halts_the_core_and_reads_its_firmware() {
     let image = Image::read(MONITOR).expect("the monitor");
     let (at, bytes) = image.segments().next().expect("a segment");
     debugger.read_words(at, &mut words).expect("its memory");
-    let wanted: Vec<u32> =
-        bytes.chunks(4).take(4).map(|b| u32::from_le_bytes(b.try_into().expect("a word"))).collect();
+    let wanted: Vec<u32> = bytes
+        .chunks(4)
+        .take(4)
+        .map(|b| u32::from_le_bytes(b.try_into().expect("a word")))
+        .collect();
     assert!(at >= RAM_BASE);
     assert_eq!(words.to_vec(), wanted);
     debugger.resume().expect("it goes on");

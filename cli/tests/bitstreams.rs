@@ -16,7 +16,11 @@ fn a_kept_bitstream_is_that_of_its_report_and_of_these_sources() {
         let text = std::fs::read_to_string(folder.join("report.json")).expect(&again);
         let report: Report = serde_json::from_str(&text).expect("a report");
         let bits = std::fs::read(folder.join(board.bitstream())).expect(&again);
-        assert_eq!(report.bitstream, format!("{:016x}", hash(&[&bits])), "not its bitstream: {again}");
+        assert_eq!(
+            report.bitstream,
+            format!("{:016x}", hash(&[&bits])),
+            "not its bitstream: {again}"
+        );
         assert_eq!(report.bitstream_bytes, bits.len() as u64);
 
         let sources = (board.sources)().expect("the sources");
@@ -26,7 +30,10 @@ fn a_kept_bitstream_is_that_of_its_report_and_of_these_sources() {
             let firmware = sources.firmware();
             assert_eq!(report.firmware, firmware, "{} has other firmware: {again}", board.name);
         } else {
-            println!("its firmware is of {}, and here is {COMPILER}: not compared", report.compiler);
+            println!(
+                "its firmware is of {}, and here is {COMPILER}: not compared",
+                report.compiler
+            );
         }
 
         // Every placement reaches every clock, not only the one that was taken.

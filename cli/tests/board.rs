@@ -5,9 +5,7 @@ use assert_cmd::Command;
 use predicates::prelude::*;
 use serialport::{SerialPort as _, TTYPort};
 use splitmem_abi::board::BoardId;
-use splitmem_abi::serial::{
-    encode, Kind, CRC_BYTES, HEADER_BYTES, PAYLOAD_BYTES, VERSION,
-};
+use splitmem_abi::serial::{encode, Kind, CRC_BYTES, HEADER_BYTES, PAYLOAD_BYTES, VERSION};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, Stdio};
 
@@ -83,8 +81,7 @@ fn a_cable_that_is_pulled_in_the_middle_is_said() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("text");
     std::fs::write(&file, "a text that takes a while\n".repeat(4000)).expect("write the text");
-    let mut command =
-        std::process::Command::cargo_bin("splitmem").expect("built with its tests");
+    let mut command = std::process::Command::cargo_bin("splitmem").expect("built with its tests");
     command.args(["sim", "wordcount"]).arg(&file).args(["--backend", "serial", "--port"]);
     command.arg(&board.path).stdout(Stdio::null()).stderr(Stdio::piped());
     let work = command.spawn().expect("the workload starts");
@@ -131,7 +128,8 @@ fn an_older_bitstream_is_told_apart() {
         let length = encode(&mut frame, Kind::Welcome, [0, 0, session], &payload);
         frame[..length].to_vec()
     });
-    let wanted = predicate::str::contains("speaks version 0 of the link and this program version 1")
-        .and(predicate::str::contains("splitmem flash"));
+    let wanted =
+        predicate::str::contains("speaks version 0 of the link and this program version 1")
+            .and(predicate::str::contains("splitmem flash"));
     wordcount(&path, "words\n").failure().stderr(wanted);
 }

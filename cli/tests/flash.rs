@@ -8,7 +8,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 /// What openFPGALoader 0.10 says of a chain with an LFE5U-85 when asked to `--detect`.
-const FOUND: &str = "Jtag frequency : requested 6.00MHz   -> real 3.00MHz\nindex 0:\n\tidcode 0x1113043\n\
+const FOUND: &str =
+    "Jtag frequency : requested 6.00MHz   -> real 3.00MHz\nindex 0:\n\tidcode 0x1113043\n\
                      \tmanufacturer lattice\n\tfamily ECP5\n\tmodel  LFE5U-85\n\tirlength 8\n";
 
 /// A folder with a bitstream and a loader in it.
@@ -113,7 +114,8 @@ fn a_write_that_does_not_end_well_is_no_success() {
     Bench::with_board(&says(broken, 1)).flash(&[]).code(1).stderr(again.clone());
     // Killed, as by Ctrl-C.
     Bench::with_board("kill -9 $$").flash(&[]).code(1).stderr(again);
-    let mismatch = "mismatch between target idcode and bitstream idcode\n\tbitstream has 0x41113043";
+    let mismatch =
+        "mismatch between target idcode and bitstream idcode\n\tbitstream has 0x41113043";
     let wrong = predicate::str::contains("its FPGA is no LFE5U-85F");
     Bench::with_board(&says(mismatch, 1)).flash(&[]).code(1).stderr(wrong);
 }
@@ -123,7 +125,8 @@ fn what_is_no_bitstream_for_the_board_is_refused() {
     let bench = Bench::with_board("exit 0");
     // A smaller FPGA's.
     let bits = b"\xff\x00Part: LFE5U-25F-6CABGA381\x00\xff\xff\xbd\xb3";
-    for (bits, wanted) in [(&bits[..], "no bitstream for an LFE5U-85F"), (b"hello", "no bitstream")] {
+    for (bits, wanted) in [(&bits[..], "no bitstream for an LFE5U-85F"), (b"hello", "no bitstream")]
+    {
         fs::write(bench.path("a.bit"), bits).expect("write");
         bench.flash(&[]).code(1).stderr(predicate::str::contains(wanted));
     }
@@ -144,7 +147,10 @@ fn a_loader_that_is_not_there_can_be_installed() {
 #[test]
 fn the_udev_rule_and_firmware_for_a_probe() {
     let bench = Bench::with_board("exit 0");
-    bench.flash(&["--udev"]).success().stdout(predicate::str::contains("ATTRS{idProduct}==\"6015\""));
+    bench
+        .flash(&["--udev"])
+        .success()
+        .stdout(predicate::str::contains("ATTRS{idProduct}==\"6015\""));
     let flash = |arguments: &[&str]| {
         let mut command = Command::cargo_bin("splitmem").expect("built with its tests");
         command.arg("flash").args(arguments).assert()

@@ -64,7 +64,8 @@ pub fn build(tools: &Tools, cache: &Cache, base: &Key) -> Result<PathBuf, Box<dy
         cpp.include(folder).include("cpp").file("cpp/soc.cpp");
         cpp.files(with_extension(folder, "cpp")?);
         let header = std::fs::read_to_string(folder.join("Vsoc___024root.h"))?;
-        let ram = ram_name(&header).ok_or("the soft core's memory is not in the Verilated model")?;
+        let ram =
+            ram_name(&header).ok_or("the soft core's memory is not in the Verilated model")?;
         cpp.define("SOC_RAM", Some(ram));
         compile(cpp, "soc", folder)
     })

@@ -79,9 +79,7 @@ impl Args {
                 println!("{}", board.inputs(&(board.sources)()?));
                 Ok(())
             }
-            Action::Emit { board, output } => {
-                write(&(board.board().sources)()?, &output)
-            }
+            Action::Emit { board, output } => write(&(board.board().sources)()?, &output),
             Action::Build { board, output, work, seed, jobs, json } => {
                 let board = board.board();
                 let output = output.unwrap_or_else(|| board.folder());

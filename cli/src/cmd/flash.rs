@@ -17,8 +17,7 @@ use crate::fpga::loader::{Load, Loading};
 /// The chip's name for probe-rs.
 pub const CHIP: &str = "splitmem-soc";
 /// Its description for probe-rs.
-const DESCRIPTION: &str =
-    include_str!("../../../mcomponent-firmware/softcore/splitmem-soc.yaml");
+const DESCRIPTION: &str = include_str!("../../../mcomponent-firmware/softcore/splitmem-soc.yaml");
 
 const AFTER_HELP: &str = "\
 A board is given its bitstream by openFPGALoader: 'apt-get install openfpgaloader' on Debian. Without
@@ -56,7 +55,9 @@ impl ValueEnum for Target {
     fn to_possible_value(&self) -> Option<PossibleValue> {
         match self {
             Self::Fpga(board) => board.to_possible_value(),
-            Self::Sim => Some(PossibleValue::new("sim").help("The one that 'splitmem board' simulates")),
+            Self::Sim => {
+                Some(PossibleValue::new("sim").help("The one that 'splitmem board' simulates"))
+            }
         }
     }
 }
@@ -168,13 +169,14 @@ impl Args {
 
     fn over_probe(&self, firmware: &Path) -> Result<(), CliError> {
         let Some(probe) = &self.probe else {
-            let what = "firmware reaches a board through a probe at its JTAG pins: say which with --probe";
+            let what =
+                "firmware reaches a board through a probe at its JTAG pins: say which with --probe";
             return Err(CliError::Usage(what.to_owned()));
         };
         check(firmware)?;
         let description = tempfile::Builder::new().suffix(".yaml").tempfile();
-        let description = description
-            .map_err(|source| CliError::Write { path: std::env::temp_dir(), source })?;
+        let description =
+            description.map_err(|source| CliError::Write { path: std::env::temp_dir(), source })?;
         std::fs::write(description.path(), DESCRIPTION)
             .map_err(|source| CliError::Write { path: description.path().to_owned(), source })?;
         let mut command = Command::new("probe-rs");

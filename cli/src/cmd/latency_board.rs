@@ -61,12 +61,12 @@ fn measure(seed: u64) -> Result<Facts, CliError> {
     let ready = host.register(Space::Board, READY_CYCLES).map_err(failed)?;
     let ready = PLL_WAIT_CYCLES + u64::from(ready.unwrap_or(0));
     facts.add("ready_cycles", "Power-up to memory tested and ready", ready, "cycles");
-    facts.add("ready_ms", "  ", ms(ready), "ms");
+    facts.add("ready_ms", "  that is", ms(ready), "ms");
     facts.add("pll_wait_cycles", "  of these until the PLL is trusted", PLL_WAIT_CYCLES, "cycles");
     facts.add("monitor_ms", "Power-up to monitor up, as the host sees it", ms(up), "ms");
 
     let calls = lines(&mut host)?;
-    let mut read = |host: &mut Host, calls: &[Call]| -> Result<u64, CliError> {
+    let read = |host: &mut Host, calls: &[Call]| -> Result<u64, CliError> {
         let start = host.board().cycle();
         let outcomes = host.ask(calls).map_err(failed)?;
         let good = |outcome: &Outcome| matches!(outcome, Outcome::Memory(Status::Ok, _));
@@ -82,16 +82,31 @@ fn measure(seed: u64) -> Result<Facts, CliError> {
     let wire = (bytes * 10 * u64::from(CLOCK_KHZ) * 1000).div_ceil(u64::from(BAUD));
     facts.add("line_read_cycles", "Line read, from call to reply", one, "cycles");
     facts.add("line_read_us", "  at 3 Mbaud", one as f64 / mhz, "us");
-    facts.add("line_read_wire_cycles", format!("  of these its {bytes} bytes on the wire"), wire, "cycles");
+    facts.add(
+        "line_read_wire_cycles",
+        format!("  of these its {bytes} bytes on the wire"),
+        wire,
+        "cycles",
+    );
     facts.add("line_read_board_cycles", "  and the board", one.saturating_sub(wire), "cycles");
     let all = read(&mut host, &calls)?;
     let bits = (PAGES * 4096 * 10) as f64;
     let sent = all as f64 / mhz / 1e6 * f64::from(BAUD);
-    facts.add("page_fetch_efficiency", "Page fetches (goal: 0.8 or more)", bits / sent, "of the baud rate");
+    facts.add(
+        "page_fetch_efficiency",
+        "Page fetches (goal: 0.8 or more)",
+        bits / sent,
+        "of the baud rate",
+    );
 
     let reads = memory::measure(LINES, seed).map_err(ServeError::from)?;
     let of = "of the peak";
-    facts.add("sdram_sequential", "SDRAM, sequential lines (goal: 0.85 or more)", reads.sequential, of);
+    facts.add(
+        "sdram_sequential",
+        "SDRAM, sequential lines (goal: 0.85 or more)",
+        reads.sequential,
+        of,
+    );
     facts.add("sdram_random", "SDRAM, random lines", reads.random, of);
     facts.add("sdram_random_bound", "  what bank timing allows (goal: 0.9 of it)", reads.bound, of);
     Ok(facts)

@@ -172,8 +172,7 @@ fn ulx3s_yosys() -> String {
     ];
     let given = parameters.map(|(name, value)| format!("-G {name}={value}")).join(" ");
     let unset = parameters.map(|(name, _)| format!("-unset {name}")).join(" ");
-    let defines = DEFINES.iter().chain(["NO_GATE"].iter()).map(|name| format!("-D{name}"));
-    let defines = defines.collect::<Vec<_>>().join(" ");
+    let defines = DEFINES.map(|name| format!("-D{name}")).join(" ");
     format!(
         "read_slang -j 1 {defines} -I{CORE} --top core_complex {given} -f {CORE}/files; \
          read_verilog ulx3s.v; setparam {unset} t:core_complex; \
@@ -203,8 +202,9 @@ fn soft_core() -> Result<Files, FpgaError> {
     for (paths, read) in [(&found.included, false), (&found.files, true)] {
         for path in paths {
             let text = fs::read_to_string(path).map_err(|_| missing())?;
-            // Of a constant's type as Verilog has it, this reader wants a constant.
-            let text = text.replace("logic unused_scramble_inputs =", "wire unused_scramble_inputs =");
+            // A variable's initial value must be constant for this reader; a wire has a driver instead.
+            let text =
+                text.replace("logic unused_scramble_inputs =", "wire unused_scramble_inputs =");
             add(Path::new(path.file_name().unwrap_or_default()), text, read);
         }
     }
@@ -261,7 +261,7 @@ impl Board {
     pub fn inputs(&self, sources: &Sources) -> String {
         let mut parts = bytes(&sources.hardware);
         let yosys = (self.yosys)();
-        let recipe = [self.constraints.1, &yosys, self.router.1, self.packer.1];
+        let recipe = [self.constraints.1, yosys.as_str(), self.router.1, self.packer.1];
         parts.extend(recipe.map(str::as_bytes));
         format!("{:016x}", hash(&parts))
     }

@@ -45,7 +45,8 @@ impl Job<'_> {
         }
         let interrupt = Interrupt::install();
         let sources = self.write_sources()?;
-        run(&yosys, ["-p", &(board.yosys)()], self.work, "yosys", &interrupt)?;
+        let script = (board.yosys)();
+        run(&yosys, ["-p", script.as_str()], self.work, "yosys", &interrupt)?;
         let reports = self.place(&pnr, &interrupt)?;
         // The best is the one with the most to spare on the clock that has the least.
         let spare = |report: &Json| -> Result<f64, FpgaError> {
@@ -56,7 +57,7 @@ impl Job<'_> {
                 .collect();
             Ok(ratios?.into_iter().fold(f64::INFINITY, f64::min))
         };
-        let mut best = None;
+        let mut best: Option<(u32, f64)> = None;
         for (seed, report) in &reports {
             let spare = spare(report)?;
             if best.is_none_or(|(_, most)| spare > most) {
@@ -115,8 +116,7 @@ impl Job<'_> {
             }
         };
         std::thread::scope(|scope| {
-            let threads: Vec<_> =
-                (0..self.jobs.max(1)).map(|_| scope.spawn(place_some)).collect();
+            let threads: Vec<_> = (0..self.jobs.max(1)).map(|_| scope.spawn(place_some)).collect();
             threads.into_iter().try_for_each(|thread| {
                 thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             })

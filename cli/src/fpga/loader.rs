@@ -55,7 +55,9 @@ pub enum FlashError {
         source: io::Error,
     },
     /// No board.
-    #[error("no board was found: is it connected to its {port} with a cable that carries data?\n{text}")]
+    #[error(
+        "no board was found: is it connected to its {port} with a cable that carries data?\n{text}"
+    )]
     NoBoard {
         /// The connector.
         port: &'static str,
@@ -74,7 +76,9 @@ pub enum FlashError {
         text: String,
     },
     /// Somebody else has it.
-    #[error("another program uses the board: end it (a terminal, 'splitmem sim', a debugger)\n{0}")]
+    #[error(
+        "another program uses the board: end it (a terminal, 'splitmem sim', a debugger)\n{0}"
+    )]
     Busy(String),
     /// Another FPGA.
     #[error("the board found is another one: its FPGA is no {part}, nothing was written\n{text}")]

@@ -189,10 +189,8 @@ impl Report {
         seed: u32,
     ) -> Result<Vec<ClockReport>, FpgaError> {
         let of_clock = |clock: &BoardClock| {
-            let reached: Result<Vec<_>, _> = reports
-                .iter()
-                .map(|(seed, report)| Ok((*seed, reached(report, clock)?)))
-                .collect();
+            let reached: Result<Vec<_>, _> =
+                reports.iter().map(|(seed, report)| Ok((*seed, reached(report, clock)?))).collect();
             let own = reports.iter().find(|(other, _)| *other == seed);
             Ok(ClockReport {
                 clock: clock.name.to_owned(),

@@ -120,7 +120,7 @@ pub struct BoardCore {
     link: Link,
     registers: BoardRegisters,
     soc: Soc,
-    time: TimeBase,
+    timebase: TimeBase,
     runs: DFF<Bit>,
     // In the core's clock: the memory is ready, so it may start.
     ready_meta: DFF<Bit>,
@@ -250,13 +250,13 @@ impl Logic for BoardCore {
         self.ready_meta.d.next = self.memory.ready.val();
         self.ready_here.d.next = self.ready_meta.q.val();
         self.core_resets.next = !self.ready_here.q.val();
-        self.time.clock.next = self.core_clock.val();
-        self.time.reset.next = self.core_resets.val();
+        self.timebase.clock.next = self.core_clock.val();
+        self.timebase.reset.next = self.core_resets.val();
         self.soc.core_clock.next = self.core_clock.val();
         self.soc.core_reset.next = self.core_resets.val();
         self.soc.bus_clock.next = self.clock.val();
         self.soc.bus_reset.next = self.resets.val();
-        self.soc.now.next = self.time.now.val();
+        self.soc.now.next = self.timebase.now.val();
         self.soc.board_frames.next = self.frames.val();
         self.soc.gpio_in.next = 0.into();
         self.soc.irq_monitor.next = self.component.irq_monitor.val();
