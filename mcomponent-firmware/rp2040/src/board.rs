@@ -18,7 +18,7 @@
 //! | CRESET_B | GPIO27 | 8 |
 //!
 //! GPIO8 can only be an input of the SPI controller, so the design is loaded by software; that takes a
-//! tenth of a second. The FPGA's own flash hangs on the same wires and is left alone.
+//! sixth of a second. The FPGA's own flash hangs on the same wires and is left alone.
 
 use crate::Failure;
 use embedded_hal::spi::MODE_0;

@@ -1,29 +1,42 @@
 //! The firmware's own SPI driver, and the memory monitor over it, at the pins of the Verilated bridge and
 //! component: at any pace that the bridge allows, over wires that flip bits and lose chip select.
 
+mod emulator;
+mod host;
 // The bridge's own test uses more of it.
 #[allow(dead_code)]
 #[path = "../../../hdl/tests/common/spi_wire.rs"]
 mod spi_wire;
 mod world;
 
+use host::Mind;
 use mcomponent_firmware::spi::{PinWait, SpiError, SpiRegisters};
 use mcomponent_firmware::{Monitor, MonitorConfig, MonitorTables, Record, SharedFrame};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use spi_wire::Pace;
 use splitmem_abi::bus::{BusError, RegisterBus};
-use splitmem_abi::geometry::PageSize;
-use splitmem_abi::mailbox::{Address, Command, Payload, Permission, Range, ReturnCode};
-use splitmem_abi::regs::{self, field, MAILBOX_WORDS};
-use splitmem_abi::request::{Request, Status, FULL_MASK};
+use splitmem_abi::regs;
 use verilator_tb::{BusAccess, Side};
 use world::{Faults, Recorder, World};
 
 const FRAMES: u32 = 2048;
 
 type Bus = Recorder<SpiRegisters<World>>;
-type Mind<'a> = Monitor<'a, &'a mut Bus, PinWait<World, World>>;
+
+/// The monitor, with this driver in this process, as its main loop has it.
+struct Local<'a> {
+    monitor: Monitor<'a, &'a mut Bus, PinWait<World, World>>,
+    pin: PinWait<World, World>,
+}
+
+impl Mind for Local<'_> {
+    fn step(&mut self) {
+        if self.monitor.poll().unwrap().may_sleep {
+            self.pin.rest();
+        }
+    }
+}
 
 /// The monitor's memory.
 struct Tables {
@@ -63,101 +76,25 @@ fn connect(world: &World) -> Bus {
     Recorder::new(SpiRegisters::connect(world.clone()).unwrap())
 }
 
-/// Lets the monitor do what its interrupt asks for, as its main loop does, until `over`.
-fn serve(world: &World, monitor: &mut Mind<'_>, mut over: impl FnMut(&World) -> bool) {
-    let mut pin = PinWait::new(world.clone(), world.clone());
-    let patience = world.cycles() + 20_000_000;
-    while !over(world) {
-        assert!(world.cycles() < patience, "the monitor does not come to an end");
-        if monitor.poll().unwrap().may_sleep {
-            pin.rest();
-        }
-    }
-}
-
-/// A host's command through its mailbox, answered by the monitor.
-fn call(world: &World, monitor: &mut Mind<'_>, command: Command) -> (ReturnCode, Payload) {
-    let mut payload = [0; MAILBOX_WORDS];
-    let (opcode, length) = command.encode(&mut payload);
-    for (i, word) in (0..).zip(&payload[..usize::from(length) / 4]) {
-        world.host_write(regs::MB_PAYLOAD.at(i), *word);
-    }
-    let header =
-        field::MB_COMMAND::OPCODE.put(opcode.into()) | field::MB_COMMAND::LENGTH.put(length.into());
-    world.host_write(regs::MB_COMMAND.offset, header);
-    world.host_write(regs::MB_DOORBELL.offset, 1);
-    serve(world, monitor, |world| world.host_read(regs::MB_DOORBELL.offset) == 0);
-    let status = world.host_read(regs::MB_STATUS.offset);
-    for (i, word) in (0..).zip(&mut payload) {
-        *word = world.host_read(regs::MB_PAYLOAD.at(i));
-    }
-    let code = field::MB_STATUS::CODE.get(status) as u16;
-    (ReturnCode::from_code(code).unwrap(), payload)
-}
-
-fn alloc(world: &World, monitor: &mut Mind<'_>, pid: u16, pages: u32) -> u64 {
-    let (size, permission) = (PageSize::Small, Permission::RW);
-    let command = Command::Alloc { pid, pages, size, permission, shareable: false };
-    let (code, payload) = call(world, monitor, command);
-    assert_eq!(code, ReturnCode::Success);
-    Address::decode(&payload).0
-}
-
-/// A request at port 0, while the monitor goes on with its work.
-fn request(world: &World, monitor: &mut Mind<'_>, request: Request) -> (Status, [u8; 64]) {
-    world.send(request);
-    let mut answer = None;
-    serve(world, monitor, |world| {
-        world.pass(8);
-        answer = answer.or(world.receive());
-        answer.is_some()
-    });
-    let response = answer.unwrap().response;
-    (response.status, response.data)
-}
-
 /// Boots the monitor and has it serve a host; gives what was repeated.
 fn serves_a_host(seed: u64, pace: Pace, faults: Faults) -> (u32, u32) {
     println!("seed {seed}, {pace:?}, {faults:?}");
     let world = World::new(seed, FRAMES, pace, faults);
     let mut bus = connect(&world);
     let mut tables = Tables::new(bus.read(regs::HW_MEMORY.offset).unwrap());
-    let wait = PinWait::new(world.clone(), world.clone());
+    let wait = || PinWait::new(world.clone(), world.clone());
     let start = world.cycles();
-    let mut monitor = Monitor::boot(&mut bus, wait, tables.lend(), &config()).unwrap();
+    let monitor = Monitor::boot(&mut bus, wait(), tables.lend(), &config()).unwrap();
+    let mut mind = Local { monitor, pin: wait() };
     println!("boot: {} cycles", world.cycles() - start);
 
     // More first writes than the free list is deep: the monitor must refill it.
     let pages = 100;
-    let start = world.cycles();
-    let va = alloc(&world, &mut monitor, 7, pages);
-    println!("alloc of {pages} pages: {} cycles", world.cycles() - start);
-    for page in 0..u64::from(pages) {
-        let write = Request::write(1, 7, va + page * 4096, FULL_MASK, [page as u8; 64]);
-        assert_eq!(request(&world, &mut monitor, write).0, Status::Ok, "page {page}");
-    }
-    for page in 0..u64::from(pages) {
-        let read = request(&world, &mut monitor, Request::read(2, 7, va + page * 4096));
-        assert_eq!(read, (Status::Ok, [page as u8; 64]), "page {page}");
-    }
-    let range = Range { pid: 7, va, pages };
-    assert_eq!(call(&world, &mut monitor, Command::Free(range)).0, ReturnCode::Success);
-    assert_ne!(call(&world, &mut monitor, Command::Free(range)).0, ReturnCode::Success);
-    let gone = request(&world, &mut monitor, Request::read(3, 7, va));
-    assert_eq!(gone.0, Status::NotMapped);
-    // Frames of the freed range come back cleared.
-    let va = alloc(&world, &mut monitor, 8, pages);
-    for page in 0..u64::from(pages) {
-        let at = va + page * 4096;
-        let write = request(&world, &mut monitor, Request::write(1, 8, at, 1, [1; 64]));
-        assert_eq!(write.0, Status::Ok, "page {page}");
-        let read = request(&world, &mut monitor, Request::read(2, 8, at + 64));
-        assert_eq!(read, (Status::Ok, [0; 64]), "page {page}");
-    }
-    let accounts = monitor.accounts();
+    host::uses_memory(&world, &mut mind, pages);
+    let accounts = mind.monitor.accounts();
     let sum = accounts.table + accounts.pool + accounts.pending + accounts.granted;
     assert_eq!((accounts.granted, sum + accounts.shared), (pages, FRAMES));
-    drop(monitor);
+    drop(mind);
 
     // What the driver was asked for is what happened on the component's bus: all, once, in this order,
     // with these results.

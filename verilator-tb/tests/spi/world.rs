@@ -31,7 +31,7 @@ impl Faults {
     pub const NONE: Self = Self { flips: 0, aborts: 0 };
 }
 
-struct Board {
+pub struct Board {
     dut: SpiComponent<IdealMemory>,
     /// The FPGA's MISO does not reach the microcontroller.
     cut: bool,
@@ -69,6 +69,15 @@ impl World {
     /// Lets time pass with the wires at rest.
     pub fn pass(&self, cycles: u64) {
         self.0.borrow_mut().wire.wait(cycles as f64);
+    }
+
+    /// Moves the wires: gives the byte that came, if one did.
+    pub fn wire(&self, moves: impl FnOnce(&mut Controller<Board>) -> u8) -> u8 {
+        moves(&mut self.0.borrow_mut().wire)
+    }
+
+    pub fn irq(&self) -> bool {
+        self.0.borrow().wire.pins.dut.irq()
     }
 
     pub fn reset_bridge(&self) {
