@@ -131,7 +131,10 @@ impl Args {
         firmware: Option<&Path>,
     ) -> Result<(), CliError> {
         if self.udev || self.save || self.loader.is_some() {
-            let what = format!("the {} is flashed by probe-rs, for good, and needs none of this", board.name);
+            let what = format!(
+                "the {} is flashed by probe-rs, for good, and needs none of this",
+                board.name
+            );
             return Err(CliError::Usage(what));
         }
         let probe = self.probe.as_deref();

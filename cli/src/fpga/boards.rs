@@ -308,9 +308,11 @@ mod tests {
     #[test]
     fn every_pin_of_the_pico_ice_has_a_place() {
         let shell = pico_ice::shell();
-        let ports = shell.split("module pico_ice (").nth(1).and_then(|rest| rest.split(");").next());
+        let ports =
+            shell.split("module pico_ice (").nth(1).and_then(|rest| rest.split(");").next());
         let ports: Vec<_> = ports.expect("ports").lines().collect();
-        let names = ports.iter().filter_map(|line| line.trim_end_matches(',').split(' ').next_back());
+        let names =
+            ports.iter().filter_map(|line| line.trim_end_matches(',').split(' ').next_back());
         let names: Vec<_> = names.filter(|name| !name.is_empty()).collect();
         assert_eq!(names.len(), 6);
         for name in names {
