@@ -36,6 +36,7 @@ use rp2040_hal::gpio::{
 use rp2040_hal::spi::{Enabled, Spi};
 use rp2040_hal::timer::Alarm0;
 use rp2040_hal::{pac, Sio, Timer, Watchdog};
+use splitmem_abi::board::PICO_ICE_BITSTREAM;
 use splitmem_abi::spi::CLOCKS_PER_SCK;
 
 /// The board's crystal.
@@ -44,7 +45,7 @@ const CRYSTAL_HZ: u32 = 12_000_000;
 const FPGA_HZ: u32 = 12_000_000;
 /// The second MiB of flash: the FPGA's bitstream, written there by itself, so that firmware and design
 /// are flashed one without the other.
-const BITSTREAM: (usize, usize) = (0x1010_0000, 128 << 10);
+const BITSTREAM: (usize, usize) = (PICO_ICE_BITSTREAM as usize, 128 << 10);
 
 type Output<I, P = PullNone> = Pin<I, FunctionSioOutput, P>;
 type Input<I, P = PullNone> = Pin<I, FunctionSioInput, P>;
