@@ -245,6 +245,16 @@ mod tests {
     }
 
     #[test]
+    fn a_size_without_a_list_is_refused() {
+        let mut frames = Frames::new(&HwConfig::MICRO);
+        let mut memory = Memory::new(HwConfig::MICRO.pa_bits);
+        frames.push(0, 1, PageSize::Huge, &mut memory);
+        assert!(frames.overflow);
+        assert_eq!((frames.pending(PageSize::Huge), frames.room()), (0, 4));
+        assert_eq!(frames.push(1, 20, PageSize::Small, &mut memory), 16);
+    }
+
+    #[test]
     fn a_preferred_frame_comes_next_and_none_is_lost() {
         for wanted in [0, 5, 63, 64, 65, 99, 199] {
             let (mut frames, mut memory) = small();
