@@ -112,6 +112,17 @@ impl Driver {
     /// A request, with monitor and host at work meanwhile.
     fn send(&mut self) {
         let request = self.request();
+        self.send_this(request);
+    }
+
+    /// A request to the range's last page, whose translation is held then.
+    fn touch(&mut self, Range { pid, va, pages }: Range) {
+        let last = va + PageSize::of(va).bytes() * u64::from(pages.max(1) - 1);
+        let request = RawRequest { pid, va: last, op: self.pick(2) as u8, ..self.request() };
+        self.send_this(request);
+    }
+
+    fn send_this(&mut self, request: RawRequest) {
         if (1..4).contains(&request.op) && !self.bench.frames_told() {
             return;
         }
@@ -251,8 +262,11 @@ impl Driver {
         }
         let n = self.pick(self.ranges.len());
         let range = self.ranges.swap_remove(n);
+        self.touch(range);
         self.table(TableCommand::Unmap as u32, range, 0, 0);
         assert_eq!(self.table_ends(), (0, range.pages));
+        // No translation outlives its entry, also before the shootdown.
+        self.touch(range);
         for (register, value) in [
             (&regs::SD_PID, u32::from(range.pid)),
             (&regs::SD_VA_LO, range.va as u32),
@@ -273,17 +287,18 @@ impl Driver {
 
     /// Protect, query, and commands that end with an error.
     fn other_command(&mut self) {
-        let code = self.bench.rng.random_range(0..8);
+        let protect = TableCommand::Protect as u32;
+        let code = [0, 3, protect, protect, protect, 5, 6, 7][self.pick(8)];
         let fresh = Range { pid: 0x7777, va: 0x5000, pages: 1 };
         let range = match self.ranges.len() {
             0 => fresh,
             n => [fresh, self.ranges[self.bench.rng.random_range(0..n)]][self.pick(2)],
         };
-        // What makes and ends ranges has its own steps.
-        let makes = [TableCommand::Insert as u32, TableCommand::Unmap as u32].contains(&code);
-        if makes || code == TableCommand::Collect as u32 && range.pid != 0x7777 {
+        // What ends ranges has its own step.
+        if code == TableCommand::Collect as u32 && range.pid != fresh.pid {
             return;
         }
+        self.touch(range);
         let mut flags = self.rights();
         if PageSize::of(range.va) == PageSize::Huge {
             flags &= !TE_FLAGS::WRITE.mask();
@@ -295,6 +310,7 @@ impl Driver {
             self.bench.write(Side::Monitor, &regs::TE_COMMAND, TableCommand::Unmap as u32);
         }
         self.table_ends();
+        self.touch(range);
     }
 
     fn push(&mut self) {
