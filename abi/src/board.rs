@@ -50,3 +50,7 @@ pub const READY_CYCLES: u16 = 0x018;
 pub const MEMORY_READY: u32 = 1;
 /// The memory's test failed: nothing is served.
 pub const MEMORY_FAILED: u32 = 2;
+
+/// Where in its address space the RP2040 of a pico-ice has the FPGA's bitstream: the second MiB of its
+/// flash, written there by itself, so that firmware and design are flashed one without the other.
+pub const PICO_ICE_BITSTREAM: u32 = 0x1010_0000;

@@ -40,6 +40,16 @@ pub enum BusError {
     Gone,
 }
 
+impl BusError {
+    /// The same of a register whose offset the bus was told in another way.
+    pub const fn at(self, offset: u16) -> Self {
+        match self {
+            Self::Denied { .. } => Self::Denied { offset },
+            Self::Gone => Self::Gone,
+        }
+    }
+}
+
 impl core::fmt::Display for BusError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {

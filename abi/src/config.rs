@@ -23,7 +23,8 @@ pub struct HwConfig {
     pub port_slots: u32,
     /// Depth of the list of cleared 4 KiB frames: a power of two, 4 to 4096.
     pub free_4k: u32,
-    /// Depth of the list of cleared 2 MiB frames: a power of two, 2 to 256.
+    /// Depth of the list of cleared 2 MiB frames: a power of two, 2 to 256. Zero, there is none, only
+    /// in [`HwConfig::MICRO`].
     pub free_2m: u32,
     /// Depth of the zeroing engine's queue of frame runs: a power of two, 2 to 64.
     pub zero_queue: u32,
@@ -31,7 +32,8 @@ pub struct HwConfig {
     pub event_log: u32,
     /// Bits of a physical address: 20 (1 MiB of DRAM) to 40 (1 TiB).
     pub pa_bits: u32,
-    /// Data bits of the DRAM port: 64, 128, 256 or 512. A line takes `512 / dram_data_bits` beats.
+    /// Data bits of the DRAM port: 64, 128, 256 or 512. A line takes `512 / dram_data_bits` beats. 16 is
+    /// the microprogrammed component, [`HwConfig::MICRO`].
     pub dram_data_bits: u32,
     /// Check READ and WRITE. Without it every valid mapping may be read and written.
     pub check_permissions: bool,
@@ -91,11 +93,36 @@ impl HwConfig {
         statistics: false,
     };
 
+    /// The microprogrammed component: one request at a time over a memory of 128 KiB, 16 bits wide. It
+    /// has no other size.
+    pub const MICRO: Self = Self {
+        tlb_sets: 1,
+        tlb_ways: 1,
+        walk_entries: 1,
+        port_slots: 1,
+        free_4k: 16,
+        free_2m: 0,
+        zero_queue: 4,
+        event_log: 8,
+        pa_bits: 17,
+        dram_data_bits: 16,
+        check_permissions: true,
+        statistics: false,
+    };
+
+    /// Whether this is the microprogrammed component, see [`HwConfig::MICRO`].
+    pub const fn is_micro(&self) -> bool {
+        self.dram_data_bits == Self::MICRO.dram_data_bits
+    }
+
     /// Checks every parameter.
     ///
     /// # Errors
     /// The first parameter that is out of range.
     pub const fn check(&self) -> Result<(), ConfigError> {
+        if self.is_micro() {
+            return self.check_micro();
+        }
         const fn power(
             name: &'static str,
             value: u32,
@@ -132,6 +159,26 @@ impl HwConfig {
         Ok(())
     }
 
+    /// The microprogrammed component has one size: it is in its microprogram.
+    const fn check_micro(&self) -> Result<(), ConfigError> {
+        macro_rules! same {
+            ($($name:ident)+) => { $(
+                if self.$name as u32 != Self::MICRO.$name as u32 {
+                    return Err(ConfigError {
+                        name: stringify!($name),
+                        value: self.$name as u32,
+                        expected: "what hdl/configs/micro.toml has, where dram_data_bits is 16",
+                    });
+                }
+            )+ };
+        }
+        same! {
+            tlb_sets tlb_ways walk_entries port_slots free_4k free_2m zero_queue event_log pa_bits
+            check_permissions statistics
+        }
+        Ok(())
+    }
+
     /// 4 KiB frames that the physical address width can name.
     pub const fn frames(&self) -> u64 {
         1 << (self.pa_bits - PAGE_SHIFT)
@@ -156,6 +203,15 @@ mod tests {
     fn shipped_configurations_are_valid() {
         assert_eq!(HwConfig::LARGE.check(), Ok(()));
         assert_eq!(HwConfig::SMALL.check(), Ok(()));
+        assert_eq!(HwConfig::MICRO.check(), Ok(()));
+    }
+
+    #[test]
+    fn the_microprogrammed_component_has_one_size() {
+        let wrong = HwConfig { free_4k: 32, ..HwConfig::MICRO };
+        assert_eq!(wrong.check().unwrap_err().name, "free_4k");
+        let wrong = HwConfig { free_2m: 0, ..HwConfig::SMALL };
+        assert_eq!(wrong.check().unwrap_err().name, "free_2m");
     }
 
     #[test]

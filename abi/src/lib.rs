@@ -15,11 +15,13 @@
 //! | [`regs`] | the register map, with access rights per side |
 //! | [`event`] | entries of the event log |
 //! | [`serial`] | frames of the serial link to a board |
+//! | [`spi`] | frames of the SPI link to a companion microcontroller |
 //! | [`board`] | registers of a board around the component |
 //! | [`mailbox`] | commands and replies of the memory monitor |
 //! | [`pcie`] | the PCIe endpoint: BARs, window table, rings of its DMA engine |
 //! | [`config`] | the parameters of the emitted hardware |
 //! | [`cxl`] | the registers and windows of the CXL front end |
+//! | [`window`] | native requests through registers, for a component without a request port |
 //! | `emit` | the register map as a page of documentation and as a CMSIS-SVD file |
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 #![forbid(unsafe_code)]
@@ -41,3 +43,5 @@ pub mod regs;
 pub mod request;
 pub mod serial;
 pub mod soc;
+pub mod spi;
+pub mod window;

@@ -217,13 +217,13 @@ registers! {
     /// Parameters of the memory side.
     HW_MEMORY[1] @ 0x00C: Ro / Ro = Reset::Config(|c| {
         c.pa_bits | log2(c.dram_data_bits) << 8 | log2(c.free_4k) << 12
-            | log2(c.free_2m) << 16 | log2(c.zero_queue) << 20
+            | c.free_2m.checked_ilog2().unwrap_or(0) << 16 | log2(c.zero_queue) << 20
     });
     {
         PA_BITS 0 + 6: "Physical address bits",
         DRAM_BITS 8 + 4: "log2 of the DRAM port's data bits",
         FREE_4K 12 + 4: "log2 of the 4 KiB free list's depth",
-        FREE_2M 16 + 4: "log2 of the 2 MiB free list's depth",
+        FREE_2M 16 + 4: "log2 of the 2 MiB free list's depth; 0: there is none",
         ZERO_QUEUE 20 + 4: "log2 of the zeroing queue's depth"
     }
     /// Switches.
@@ -273,7 +273,8 @@ registers! {
     ZERO_BASE[1] @ 0x040: Rw / None = Reset::Value(0);
     { FRAME 0 + 28: "Frame number; a multiple of 512 for 2 MiB frames" }
     /// Hands a run of frames to the zeroing engine, which clears each and appends it to its free
-    /// list. Dropped, with OVERFLOW set, when the queue has no room or COUNT is zero.
+    /// list. Dropped, with OVERFLOW set, when the queue has no room, COUNT is zero, or there is no
+    /// list of that size.
     ZERO_PUSH[1] @ 0x044: Wo / None = Reset::Value(0);
     {
         COUNT 0 + 16: "Frames in the run, in units of their size",
@@ -597,7 +598,7 @@ mod tests {
 
     #[test]
     fn reset_values_fit_their_fields() {
-        for config in [HwConfig::LARGE, HwConfig::SMALL] {
+        for config in [HwConfig::LARGE, HwConfig::SMALL, HwConfig::MICRO] {
             for r in ALL {
                 let value = r.reset_value(&config).unwrap_or(0);
                 assert_eq!(value & !r.mask(), 0, "{}", r.name);

@@ -124,13 +124,23 @@ pub mod status {
     pub const IRQ_HOST: u8 = 0x20;
 }
 
+/// The flags of a [`Kind::Welcome`].
+pub mod welcome {
+    /// The memory was tested and can be used.
+    pub const MEMORY_READY: u8 = 1;
+    /// The memory's test failed.
+    pub const MEMORY_FAILED: u8 = 2;
+    /// The memory monitor runs on the board; otherwise the host brings its own.
+    pub const OWN_MONITOR: u8 = 4;
+}
+
 /// Which registers: bits 13 and 12 of a register's address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 #[repr(u16)]
 pub enum Space {
     /// The component's, from the host's side.
     Host = 0,
-    /// The component's, from the monitor's side.
+    /// The component's, from the monitor's side. A board with a monitor of its own denies it.
     Monitor = 1,
     /// The board's own, see [`crate::board`].
     Board = 2,

@@ -44,11 +44,16 @@ pub struct SocConfig {
     pub ram_words: u32,
     /// Clocks of the component per clock of the core, at least: tells the firmware how fast it is.
     pub clock_ratio: u32,
+    /// Regions of physical memory protection, 1 to 16. The firmware uses three.
+    pub pmp_regions: u32,
+    /// Registers in distributed RAM, which an FPGA has, instead of in flip-flops.
+    pub ram_registers: bool,
 }
 
 impl SocConfig {
     /// 256 KiB, and half of the component's clock.
-    pub const DEFAULT: Self = Self { ram_words: 1 << 16, clock_ratio: 2 };
+    pub const DEFAULT: Self =
+        Self { ram_words: 1 << 16, clock_ratio: 2, pmp_regions: 16, ram_registers: false };
 
     /// Bytes of memory.
     pub const fn ram_bytes(&self) -> u32 {

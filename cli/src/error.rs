@@ -74,15 +74,15 @@ pub enum CliError {
     /// A board.
     #[error(transparent)]
     Board(#[from] crate::board::BoardError),
-    /// Place and route.
+    /// Synthesis, place and route.
     #[error(transparent)]
-    Fmax(#[from] crate::cmd::fmax::FmaxError),
+    Fpga(#[from] crate::fpga::tools::FpgaError),
     /// A simulated board.
     #[error(transparent)]
     Serve(#[from] crate::cmd::serve::ServeError),
     /// Loading a bitstream.
     #[error(transparent)]
-    Flash(#[from] crate::cmd::load::FlashError),
+    Flash(#[from] crate::fpga::loader::FlashError),
     /// A timing profile.
     #[error(transparent)]
     Profile(#[from] pcomponent_driver::profile::ProfileError),

@@ -7,6 +7,7 @@
 //! | [`cmd`] | the commands, one file each |
 //! | [`error`] | why a command failed, and the exit code that says so |
 //! | [`facts`] | what a command found out: a table for people, one flat object for programs |
+//! | [`fpga`] | bitstreams: synthesis, place and route, what they reach |
 //! | [`interrupt`] | Ctrl-C as a flag that long work looks at |
 //! | [`machine`] | the component and the cache, as the command line describes them |
 //! | [`observe`] | what operations take, and where the cycles go |
@@ -25,6 +26,7 @@ pub mod board;
 pub mod cmd;
 pub mod error;
 pub mod facts;
+pub mod fpga;
 pub mod interrupt;
 pub mod machine;
 pub mod observe;

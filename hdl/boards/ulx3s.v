@@ -1,7 +1,7 @@
 // Radiona ULX3S: pads and clocks around the board's core. Nothing but Lattice primitives and wires.
 //
 // PLL: 25 MHz / PLL_IN * PLL_FB = the core's clock; the oscillator inside runs PLL_OUT times as fast
-// (400 to 800 MHz). The chip's clock is a quarter of a period later than the core's: commands have
+// (400 to 800 MHz). The soft core has a clock of its own, by another divider. The chip's clock is a quarter of a period later than the core's: commands have
 // left their registers by then, and a read's words have arrived before the core's edge after next.
 module ulx3s (
     input  wire        clk_25mhz,
@@ -10,6 +10,10 @@ module ulx3s (
     output wire        ftdi_rxd,    // to the FT231X
     input  wire        ftdi_txd,    // from it
     output wire        wifi_en,     // low: the ESP32 stays off
+    input  wire        jtag_tck,    // the soft core's debug port, on header J1: GP0
+    input  wire        jtag_tms,    // GP1
+    input  wire        jtag_tdi,    // GP2
+    output wire        jtag_tdo,    // GP3
     output wire        sdram_clk,
     output wire        sdram_cke,
     output wire        sdram_csn,
@@ -21,10 +25,11 @@ module ulx3s (
     output wire [1:0]  sdram_dqm,
     inout  wire [15:0] sdram_d
 );
-    wire clock, clock_late, locked;
+    wire clock, clock_late, core_clock, locked;
     (* FREQUENCY_PIN_CLKI = "25" *)
     (* FREQUENCY_PIN_CLKOP = "@MHZ@" *)
     (* FREQUENCY_PIN_CLKOS = "@MHZ@" *)
+    (* FREQUENCY_PIN_CLKOS2 = "@CORE_MHZ@" *)
     EHXPLLL #(
         .PLLRST_ENA("DISABLED"), .INTFB_WAKE("DISABLED"), .STDBY_ENABLE("DISABLED"),
         .DPHASE_SOURCE("DISABLED"), .OUTDIVIDER_MUXA("DIVA"), .OUTDIVIDER_MUXB("DIVB"),
@@ -34,9 +39,12 @@ module ulx3s (
         .CLKOP_FPHASE(0),
         // A quarter of a period later, in periods of the oscillator and eighths of them.
         .CLKOS_ENABLE("ENABLED"), .CLKOS_DIV(@PLL_OUT@),
-        .CLKOS_CPHASE(@PLL_OUT@ - 1 + @PLL_OUT@ / 4), .CLKOS_FPHASE(@PLL_OUT@ % 4 * 2)
+        .CLKOS_CPHASE(@PLL_OUT@ - 1 + @PLL_OUT@ / 4), .CLKOS_FPHASE(@PLL_OUT@ % 4 * 2),
+        .CLKOS2_ENABLE("ENABLED"), .CLKOS2_DIV(@PLL_CORE@), .CLKOS2_CPHASE(@PLL_CORE@ - 1),
+        .CLKOS2_FPHASE(0)
     ) pll (
         .RST(1'b0), .STDBY(1'b0), .CLKI(clk_25mhz), .CLKOP(clock), .CLKOS(clock_late),
+        .CLKOS2(core_clock),
         .CLKFB(clock), .CLKINTFB(), .PHASESEL0(1'b0), .PHASESEL1(1'b0), .PHASEDIR(1'b1),
         .PHASESTEP(1'b1), .PHASELOADREG(1'b1), .PLLWAKESYNC(1'b0), .ENCLKOP(1'b0),
         .LOCK(locked)
@@ -63,7 +71,9 @@ module ulx3s (
     assign wifi_en = 1'b0;
 
     top core (
-        .clock(clock), .reset(!good[16]), .rx(ftdi_txd), .tx(ftdi_rxd), .thorough(btn[1]), .leds(led),
+        .clock(clock), .reset(!good[16]), .core_clock(core_clock),
+        .tck(jtag_tck), .tms(jtag_tms), .tdi(jtag_tdi), .tdo(jtag_tdo),
+        .rx(ftdi_txd), .tx(ftdi_rxd), .thorough(btn[1]), .leds(led),
         .cke(sdram_cke), .cs_n(sdram_csn), .ras_n(sdram_rasn), .cas_n(sdram_casn), .we_n(sdram_wen),
         .ba(sdram_ba), .a(sdram_a), .dqm(sdram_dqm),
         .dq_out(dq_out), .dq_drive(dq_drive), .dq_in(dq_in)

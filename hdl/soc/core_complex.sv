@@ -5,7 +5,10 @@
 // `core_reset` resets the core alone; the debug module and the memory's contents stay.
 
 module core_complex #(
-    parameter int unsigned RAM_WORDS = 65536
+    parameter int unsigned RAM_WORDS = 65536,
+    parameter int unsigned PMP_REGIONS = 16,
+    // The core's registers in distributed RAM instead of in flip-flops.
+    parameter bit          RAM_REGISTERS = 0
 ) (
     input  logic        clock,
     input  logic        reset,
@@ -75,7 +78,8 @@ module core_complex #(
   );
 
   ibex_top #(
-      .PMPEnable(1'b1), .PMPNumRegions(16), .RV32M(RV32MFast), .RegFile(RegFileFF),
+      .PMPEnable(1'b1), .PMPNumRegions(PMP_REGIONS), .RV32M(RV32MFast),
+      .RegFile(RAM_REGISTERS ? RegFileFPGA : RegFileFF),
       .DmBaseAddr(DM_BASE), .DmAddrMask(32'hFFFF), .DmHaltAddr(DM_BASE + 32'h800),
       .DmExceptionAddr(DM_BASE + 32'h810), .DbgTriggerEn(1'b1), .DbgHwBreakNum(2)
   ) u_core (
@@ -209,9 +213,18 @@ module soft_ram #(
       if (d_we == 0) d_rdata <= mem[d_addr];
     end
 `else
-  // One array with byte enables becomes flip-flops; four arrays of bytes become block RAM.
+  // One array with byte enables becomes flip-flops; four arrays of bytes become block RAM. Nobody
+  // fetches what is written in the same clock: without that promise there would be two copies. What
+  // they hold after configuration is in four files beside the sources.
   for (genvar b = 0; b < 4; b++) begin : lane
-    logic [7:0] mem[WORDS];
+    (* no_rw_check *) logic [7:0] mem[WORDS];
+    initial
+      case (b)
+        0: $readmemh("lane0.hex", mem);
+        1: $readmemh("lane1.hex", mem);
+        2: $readmemh("lane2.hex", mem);
+        default: $readmemh("lane3.hex", mem);
+      endcase
     always_ff @(posedge clock) if (i_en) i_data[8*b+:8] <= mem[i_addr];
     always_ff @(posedge clock)
       if (d_en) begin

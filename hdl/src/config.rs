@@ -61,6 +61,7 @@ mod tests {
     const LARGE: &str = include_str!("../configs/large.toml");
     const SMALL: &str = include_str!("../configs/small.toml");
     const TINY: &str = include_str!("../configs/tiny.toml");
+    const MICRO: &str = include_str!("../configs/micro.toml");
 
     fn good(text: &str) -> HwConfig {
         parse(Path::new("shipped.toml"), text).expect("what ships can be built")
@@ -79,6 +80,7 @@ mod tests {
     fn what_ships_is_what_abi_says() {
         assert_eq!(good(LARGE), HwConfig::LARGE);
         assert_eq!(good(SMALL), HwConfig::SMALL);
+        assert_eq!(good(MICRO), HwConfig::MICRO);
     }
 
     #[test]

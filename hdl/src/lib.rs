@@ -36,6 +36,7 @@ pub mod issue;
 pub mod line_order;
 pub mod mailbox;
 pub mod manage;
+pub mod micro;
 pub mod page_ring;
 pub mod pcie;
 pub mod prim;
@@ -53,6 +54,7 @@ pub mod shootdown;
 pub mod shootdown_control;
 pub mod skid;
 pub mod soc;
+pub mod spi;
 pub mod statistics;
 pub mod table_engine;
 pub mod table_reader;
@@ -67,6 +69,9 @@ use splitmem_abi::config::HwConfig;
 
 /// The Verilog of a whole component, module `top`.
 pub fn emit(config: &HwConfig) -> String {
+    if config.is_micro() {
+        return micro::emit();
+    }
     on_a_large_stack(|| {
         let mut component = top::Component::new(config);
         component.connect_pins();

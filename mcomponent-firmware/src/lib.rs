@@ -28,6 +28,8 @@
 //! | `recover` | starting again on a component in use |
 //! | `layout` | the size of the page table and of the monitor's own tables |
 //! | `hal` | registers and waiting |
+//! | [`spi`] | the registers over SPI, for a companion microcontroller |
+//! | [`ice40`] | the FPGA's configuration from a microcontroller |
 //! | [`cxl`] | the CXL mailbox and event logs of the CXL.mem device |
 //!
 //! # Example
@@ -121,6 +123,7 @@ pub mod cxl;
 mod engine;
 mod error;
 mod hal;
+pub mod ice40;
 mod journal;
 mod layout;
 mod mailbox;
@@ -131,6 +134,7 @@ mod records;
 mod recover;
 mod shares;
 mod space;
+pub mod spi;
 mod supply;
 #[cfg(test)]
 mod testing;

@@ -153,7 +153,7 @@ impl Frames {
 
     /// Queues a run and clears what the list has room for. Gives the number of frames cleared.
     pub fn push(&mut self, base: u32, count: u32, size: PageSize, memory: &mut Memory) -> u64 {
-        if count == 0 || self.room() == 0 {
+        if count == 0 || self.room() == 0 || self.lane(size).depth == 0 {
             self.overflow = true;
             return 0;
         }
@@ -242,6 +242,16 @@ mod tests {
         frames.push(5000, 1, PageSize::Huge, &mut memory);
         assert!(frames.overflow);
         assert_eq!(frames.pending(PageSize::Huge), 0);
+    }
+
+    #[test]
+    fn a_size_without_a_list_is_refused() {
+        let mut frames = Frames::new(&HwConfig::MICRO);
+        let mut memory = Memory::new(HwConfig::MICRO.pa_bits);
+        frames.push(0, 1, PageSize::Huge, &mut memory);
+        assert!(frames.overflow);
+        assert_eq!((frames.pending(PageSize::Huge), frames.room()), (0, 4));
+        assert_eq!(frames.push(1, 20, PageSize::Small, &mut memory), 16);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use splitmem_abi::board::BoardId;
 use splitmem_abi::bus::BusError;
 use splitmem_abi::geometry::LINE_BYTES;
 use splitmem_abi::request::{Line, Op, Request, Status, FULL_MASK};
-use splitmem_abi::serial::{self, status, Kind, Space, SLOTS};
+use splitmem_abi::serial::{self, status, welcome, Kind, Space, SLOTS};
 use std::collections::{HashSet, VecDeque};
 
 /// What the board is asked for.
@@ -60,6 +60,8 @@ pub struct Welcome {
     pub memory_ready: bool,
     /// Its memory failed its test.
     pub memory_failed: bool,
+    /// Its monitor runs on it.
+    pub own_monitor: bool,
 }
 
 /// Why a link cannot go on.
@@ -69,7 +71,7 @@ pub enum LinkError {
     /// Nothing came at all.
     #[error(
         "nothing answers: is this the board's port, is the board switched on, and does it hold \
-         Splitmem's bitstream ('splitmem bitstream flash')?"
+         Splitmem's bitstream ('splitmem flash BOARD')?"
     )]
     Silent,
     /// Bytes came, and no frame.
@@ -90,7 +92,7 @@ pub enum LinkError {
     /// It speaks another version of the link.
     #[error(
         "the board's bitstream speaks version {theirs} of the link and this program version {ours}: \
-         flash the bitstream that belongs to this program ('splitmem bitstream flash')"
+         flash the bitstream that belongs to this program ('splitmem flash BOARD')"
     )]
     Version {
         /// The board's.
@@ -335,8 +337,9 @@ impl Link {
             board: id,
             build,
             slots: (*slots).min(SLOTS as u8),
-            memory_ready: flags & 1 != 0,
-            memory_failed: flags & 2 != 0,
+            memory_ready: flags & welcome::MEMORY_READY != 0,
+            memory_failed: flags & welcome::MEMORY_FAILED != 0,
+            own_monitor: flags & welcome::OWN_MONITOR != 0,
         });
     }
 

@@ -28,6 +28,7 @@ fn a_board_is_greeted() {
         slots: 32,
         memory_ready: true,
         memory_failed: false,
+        own_monitor: false,
     };
     assert_eq!(welcome, Some(expected));
 }

@@ -36,6 +36,12 @@ pub fn build(tools: &Tools, workspace: &Path, out: &Path) -> Result<PathBuf, Box
     let upper = TARGET.to_uppercase().replace('-', "_");
     // Paths in the ELF, which the logs show, are the same wherever it was built.
     let mut flags = format!("--remap-path-prefix={}=.", workspace.display());
+    let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".cargo"));
+    if let Some(home) = std::env::var_os("CARGO_HOME").map(PathBuf::from).or(home) {
+        flags.push_str(&format!(" --remap-path-prefix={}=cargo", home.display()));
+    }
+    let version = value("version").ok_or_else(missing)?;
+    println!("cargo::rustc-env=SPLITMEM_FIRMWARE_COMPILER={version}");
     if let Some(sysroot) = value(&format!("sysroot.{TARGET}")) {
         flags.push_str(&format!(" --sysroot={sysroot}"));
     }

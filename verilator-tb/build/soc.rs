@@ -3,10 +3,10 @@
 use crate::cache::{Cache, Key};
 use crate::tools::{compile, with_extension, Tools};
 use splitmem_abi::soc::SocConfig;
-use splitmem_hdl::soc::sources::{packages, DEFINES};
+use splitmem_hdl::soc::sources::{packages, ram_name, DEFINES};
 use splitmem_hdl::soc::{emit, SOURCES};
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 const VERILATE: &[&str] = &[
     "--cc",
@@ -63,17 +63,10 @@ pub fn build(tools: &Tools, cache: &Cache, base: &Key) -> Result<PathBuf, Box<dy
         // Ibex's packages have large constants that the C++ keeps in files of their own.
         cpp.include(folder).include("cpp").file("cpp/soc.cpp");
         cpp.files(with_extension(folder, "cpp")?);
-        cpp.define("SOC_RAM", Some(ram_name(folder)?.as_str()));
+        let header = std::fs::read_to_string(folder.join("Vsoc___024root.h"))?;
+        let ram =
+            ram_name(&header).ok_or("the soft core's memory is not in the Verilated model")?;
+        cpp.define("SOC_RAM", Some(ram));
         compile(cpp, "soc", folder)
     })
-}
-
-/// The memory's name in Verilator's header: it carries the names of all blocks around it.
-fn ram_name(folder: &Path) -> Result<String, Box<dyn Error>> {
-    let header = std::fs::read_to_string(folder.join("Vsoc___024root.h"))?;
-    header
-        .split(|c: char| !(c.is_alphanumeric() || c == '_'))
-        .find(|word| word.ends_with("u_ram__DOT__mem"))
-        .map(str::to_owned)
-        .ok_or_else(|| "the soft core's memory is not in the Verilated model".into())
 }

@@ -16,6 +16,7 @@ mod monitor_thread;
 pub mod pcie;
 mod port;
 pub mod soc;
+pub mod spi;
 mod stalls;
 mod verilated;
 

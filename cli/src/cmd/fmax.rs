@@ -1,18 +1,16 @@
 //! `splitmem fmax`: synthesis, place and route of the component for an ECP5, and the clock it reaches.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 use splitmem_abi::config::HwConfig;
 use splitmem_hdl::boundary::{self, Chip};
 
-use super::bitstream::{hash, version};
 use crate::error::CliError;
 use crate::facts::Facts;
+use crate::fpga::tools::{hash, run, tool, version, FpgaError};
 use crate::interrupt::Interrupt;
 use crate::machine::hardware::Hardware;
 use crate::machine::MachineError;
@@ -60,36 +58,6 @@ pub struct Args {
     /// Print one flat JSON object.
     #[arg(long)]
     json: bool,
-}
-
-/// Why there is no clock to report.
-#[derive(Debug, thiserror::Error)]
-pub enum FmaxError {
-    /// A program is not installed.
-    #[error(
-        "{} is not there: run 'scripts/setup.sh synth', or set SPLITMEM_TOOLS to where it is",
-        .0.display()
-    )]
-    NoTool(PathBuf),
-    /// A program is there and cannot be started.
-    #[error("cannot start {}: {source}", tool.display())]
-    Start {
-        /// Which.
-        tool: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A program failed.
-    #[error("{tool} failed; the end of its log:\n{log}")]
-    Failed {
-        /// Which.
-        tool: &'static str,
-        /// Last lines that it printed.
-        log: String,
-    },
-    /// The router's report is not as expected.
-    #[error("the report of nextpnr cannot be understood: {0}")]
-    Report(String),
 }
 
 /// What we want of nextpnr's report.
@@ -198,62 +166,19 @@ fn find(reports: &[&str], inputs: &str) -> Option<Saved> {
     reports.into_iter().find(|report: &Saved| report.inputs == inputs)
 }
 
-/// A program in the Python environment that `scripts/setup.sh` makes.
-pub(super) fn tool(name: &'static str) -> Result<PathBuf, FmaxError> {
-    let tools = std::env::var_os("SPLITMEM_TOOLS").unwrap_or_else(|| ".tools".into());
-    let path = Path::new(&tools).join("venv/bin").join(name);
-    // The program runs in another folder.
-    path.canonicalize().map_err(|_| FmaxError::NoTool(path))
-}
-
-pub(super) fn run<I, S>(
-    tool: &Path,
-    arguments: I,
-    folder: &Path,
-    name: &'static str,
-    interrupt: &Interrupt,
-) -> Result<(), CliError>
-where
-    I: IntoIterator<Item = S>,
-    S: AsRef<OsStr>,
-{
-    eprintln!("splitmem: {name} is at work");
-    let path = folder.join(format!("{name}.log"));
-    let create = || File::create(&path).and_then(|log| Ok((log.try_clone()?, log)));
-    let (log, errors) =
-        create().map_err(|source| CliError::Write { path: path.clone(), source })?;
-    let status = Command::new(tool)
-        .args(arguments)
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .stdout(log)
-        .stderr(errors)
-        .status()
-        .map_err(|source| FmaxError::Start { tool: tool.to_owned(), source })?;
-    interrupt.check()?;
-    if status.success() {
-        return Ok(());
-    }
-    let log = fs::read(&path).unwrap_or_default();
-    let log = String::from_utf8_lossy(&log);
-    let lines: Vec<_> = log.lines().collect();
-    let end = lines[lines.len().saturating_sub(12)..].join("\n");
-    Err(FmaxError::Failed { tool: name, log: end }.into())
-}
-
 fn read_report(path: &Path) -> Result<Report, CliError> {
     let text = fs::read_to_string(path)
         .map_err(|source| CliError::Read { path: path.to_owned(), source })?;
     parse_report(&text).map_err(CliError::from)
 }
 
-fn parse_report(text: &str) -> Result<Report, FmaxError> {
-    serde_json::from_str(text).map_err(|error| FmaxError::Report(error.to_string()))
+fn parse_report(text: &str) -> Result<Report, FpgaError> {
+    serde_json::from_str(text).map_err(|error| FpgaError::Report(error.to_string()))
 }
 
-fn facts(args: &Args, config: &HwConfig, chip: &Chip, report: &Report) -> Result<Facts, FmaxError> {
+fn facts(args: &Args, config: &HwConfig, chip: &Chip, report: &Report) -> Result<Facts, FpgaError> {
     let clock = report.fmax.iter().find(|(name, _)| name.contains("$clock$"));
-    let (_, clock) = clock.ok_or_else(|| FmaxError::Report("no clock in it".to_owned()))?;
+    let (_, clock) = clock.ok_or_else(|| FpgaError::Report("no clock in it".to_owned()))?;
     let mut facts = Facts::new();
     facts.add("config", "Configuration", args.config.to_string(), "");
     facts.add("device", "Device", "LFE5UM-85F-6, CABGA756", "");
@@ -263,7 +188,7 @@ fn facts(args: &Args, config: &HwConfig, chip: &Chip, report: &Report) -> Result
     facts.add("synth_fmax_mhz", "Clock reached", clock.achieved, "MHz");
     let mut used = |keys: [&'static str; 2], cell: &str, label, unit| {
         let used = report.utilization.get(cell);
-        let used = used.ok_or_else(|| FmaxError::Report(format!("no {cell} in it")))?;
+        let used = used.ok_or_else(|| FpgaError::Report(format!("no {cell} in it")))?;
         facts.add(keys[0], label, used.used, unit);
         facts.add(keys[1], "  of", used.available, unit);
         Ok(())
@@ -301,7 +226,7 @@ mod tests {
             "TRELLIS_COMB": {"available": 83640, "used": 7340},
             "TRELLIS_FF": {"available": 83640, "used": 4842}}}"#;
 
-    fn facts_of(report: &str) -> Result<Facts, FmaxError> {
+    fn facts_of(report: &str) -> Result<Facts, FpgaError> {
         let args = Args { config: Hardware::Large, seed: 1, keep: None, save: None, json: true };
         let chip = Chip { verilog: String::new(), registers: 10, luts: 3 };
         facts(&args, &HwConfig::LARGE, &chip, &parse_report(report)?)
@@ -351,7 +276,7 @@ mod tests {
     fn a_report_without_what_we_want_is_an_error() {
         for (from, to) in [("DP16KD", "DP8KC"), ("$clock$", "$other$"), ("achieved", "reached")] {
             let error = facts_of(&REPORT.replace(from, to)).expect_err(to);
-            assert!(matches!(error, FmaxError::Report(_)), "{error}");
+            assert!(matches!(error, FpgaError::Report(_)), "{error}");
         }
     }
 }

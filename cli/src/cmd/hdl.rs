@@ -27,7 +27,7 @@ enum Action {
     /// Write the component as Verilog (DIR/top.v, module `top`), and the front ends that stand at its
     /// request ports (DIR/NAME.v, module NAME): the CXL.mem device cxl_mem, and the PCIe endpoint on a
     /// plain TLP interface, pcie_plain, and on AMD's UltraScale+ block, pcie_uscale, and the AXI4
-    /// subordinate axi_port.
+    /// subordinate axi_port; and beside its monitor's bus, the SPI bridge spi_bridge.
     #[command(after_help = EMIT_EXAMPLES)]
     Emit {
         /// Hardware configuration: large, small, or a TOML file.
@@ -55,6 +55,7 @@ impl Args {
         whole_file::write(&output.join("cxl_mem.v"), &splitmem_hdl::cxl::emit())?;
         whole_file::write(&output.join("pcie_plain.v"), &splitmem_hdl::pcie::emit_plain())?;
         whole_file::write(&output.join("pcie_uscale.v"), &splitmem_hdl::pcie::emit_uscale())?;
-        whole_file::write(&output.join("axi_port.v"), &splitmem_hdl::axi::emit())
+        whole_file::write(&output.join("axi_port.v"), &splitmem_hdl::axi::emit())?;
+        whole_file::write(&output.join("spi_bridge.v"), &splitmem_hdl::spi::emit())
     }
 }

@@ -10,7 +10,8 @@ use verilator_tb::{Hw, MonitorPlace};
 
 use super::fmax;
 use super::output::{command_line, OutputArgs};
-use super::{latency_front, latency_vfio};
+use super::serve::SimulatedBoard;
+use super::{latency_board, latency_front, latency_vfio};
 use crate::error::CliError;
 use crate::facts::Facts;
 use crate::interrupt::Interrupt;
@@ -28,6 +29,7 @@ Examples:
   splitmem latency --json --dram ddr4-2400
   splitmem latency --report latency
   splitmem latency --monitor firmware --json
+  splitmem latency --board ulx3s --json
   splitmem latency --port cxl --clock 200 --json
   splitmem latency --port pcie --clock 200 --report latency
   splitmem latency --port vfio-user --config small";
@@ -39,6 +41,9 @@ pub struct Args {
     /// Hardware configuration: large or small.
     #[arg(long, default_value_t = Hw::Large)]
     config: Hw,
+    /// Measure a simulated board at its pins instead
+    #[arg(long, value_enum, conflicts_with_all = ["config", "port", "clock", "dram", "monitor"])]
+    board: Option<SimulatedBoard>,
     /// Which of the component's ports
     #[arg(long, value_enum, default_value_t = Port::Native)]
     port: Port,
@@ -79,6 +84,9 @@ impl Args {
     /// A component that does not work, Ctrl-C, or the output.
     pub fn run(self) -> Result<(), CliError> {
         self.output.prepare()?;
+        if let Some(SimulatedBoard::Ulx3s) = self.board {
+            return latency_board::run(self.seed, &self.output);
+        }
         let front = match self.port {
             Port::Native => None,
             Port::Cxl => Some(latency_front::CXL),

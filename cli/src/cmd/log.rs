@@ -57,7 +57,7 @@ impl Args {
             return run_probe_rs(&mut command);
         }
         let Board::Sim = self.board;
-        let elf = read_elf(self.elf.as_ref())?;
+        let elf = read_elf(self.elf.as_deref())?;
         let name =
             self.elf.as_ref().map_or("the built firmware".into(), |p| p.display().to_string());
         let image = Image::read(&elf).map_err(|source| BoardError::Image { path: name, source })?;

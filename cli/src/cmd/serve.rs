@@ -5,13 +5,16 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use board_sim::host::Wire;
 use board_sim::{Board, BoardError, Defect};
 use clap::ValueEnum;
 use serialport::{SerialPort as _, TTYPort};
+use verilator_tb::soc::{Image, MONITOR};
 
 use super::serve_vfio::{self, PciArgs};
 use crate::error::CliError;
 use crate::interrupt::Interrupt;
+use crate::machine::MachineError;
 
 const EXAMPLES: &str = "\
 At a pseudo-terminal the board is simulated down to its pins: serial line and SDRAM chip. It is 20 and
@@ -54,8 +57,11 @@ pub struct Args {
     /// Give the SDRAM a data wire that is stuck at 0, to see what its test says
     #[arg(long, value_name = "WIRE", value_parser = clap::value_parser!(u8).range(0..16))]
     broken_wire: Option<u8>,
+    /// Damage, lose or repeat bytes on the serial line, both ways: so many of a thousand
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "pty", value_parser = clap::value_parser!(u32).range(0..=100))]
+    noise: u32,
     /// Serve the component with its PCIe endpoint as a PCI device, at this socket
-    #[arg(long, value_name = "SOCKET", conflicts_with_all = ["board", "pty", "broken_wire"])]
+    #[arg(long, value_name = "SOCKET", conflicts_with_all = ["board", "pty", "broken_wire", "noise"])]
     vfio_user: Option<PathBuf>,
     #[command(flatten)]
     pci: PciArgs,
@@ -67,6 +73,9 @@ pub enum ServeError {
     /// The board.
     #[error(transparent)]
     Board(#[from] BoardError),
+    /// Its host.
+    #[error("the simulated board's host: {0}")]
+    Host(#[from] board_sim::host::HostError),
     /// The terminal.
     #[error("cannot serve the board at a pseudo-terminal: {0}")]
     Terminal(std::io::Error),
@@ -91,16 +100,19 @@ impl Args {
         ours.set_timeout(Duration::ZERO).map_err(terminal)?;
         let path = theirs.name().unwrap_or_default();
         let defect = self.broken_wire.map(|bit| Defect::DataStuck { bit, high: false });
-        let mut board = Board::power_up(defect).map_err(ServeError::from)?;
+        let image = Image::read(MONITOR).map_err(verilator_tb::MachineError::from);
+        let image = image.map_err(MachineError::from)?;
+        let mut board = Board::power_up(image.segments(), defect).map_err(ServeError::from)?;
         println!("{path}");
         std::io::stdout().flush().map_err(CliError::Output)?;
+        let (mut to_board, mut to_host) = (Wire::new(self.noise, 1), Wire::new(self.noise, 2));
         let mut buffer = [0; 4096];
         let mut quiet = 0;
         loop {
             interrupt.check()?;
             match ours.read(&mut buffer) {
                 Ok(count) => {
-                    board.send(&buffer[..count]);
+                    board.send(&to_board.carry(&buffer[..count]));
                     quiet = 0;
                 }
                 Err(e)
@@ -112,7 +124,7 @@ impl Args {
             }
             (0..SLICE).for_each(|_| board.tick());
             board.check().map_err(ServeError::from)?;
-            let heard = board.heard();
+            let heard = to_host.carry(&board.heard());
             if !heard.is_empty() {
                 quiet = 0;
                 ours.set_timeout(Duration::from_secs(1)).map_err(terminal)?;

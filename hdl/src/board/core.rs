@@ -2,23 +2,28 @@
 //!
 //! ```text
 //!  rx, tx ─ Link ─┬─ port 0 ─ Component ─ Memory ─ SDRAM pins
-//!                 └─ registers: host's, monitor's, the board's own
+//!                 │               │
+//!                 │               └─ monitor's registers ─ Soc ─ JTAG
+//!                 └─ registers: host's, the board's own
 //! ```
 //!
-//! The monitor runs on the host and reaches the component through the link's monitor space. A soft
-//! core takes the bus `monitor_*` instead: see the routing below.
+//! The monitor runs on the soft core, in `core_clock`, and starts when the memory was tested. The
+//! link's monitor space answers nobody.
 //!
-//! LEDs: 0 memory ready, 1 memory failed, 2 a host is there, 3 the component wants its monitor, 4 a
+//! LEDs: 0 memory ready, 1 memory failed, 2 a host is there, 3 the monitor is awake, 4 a
 //! frame came, 5 an answer goes out, 6 a frame was damaged since power-up, 7 the clock runs.
 
 use crate::prim::Param;
 use crate::sdram::memory::Memory;
 use crate::sdram::timing::Cycles;
 use crate::serial::link::{Link, LinkConfig};
+use crate::soc::{Soc, TimeBase};
 use crate::top::Component;
 use rust_hdl::prelude::*;
 use splitmem_abi::board;
 use splitmem_abi::config::HwConfig;
+use splitmem_abi::serial::welcome;
+use splitmem_abi::soc::SocConfig;
 
 /// Cycles for which a pulse lights a LED: 2^21, some 40 ms.
 const GLOW: usize = 21;
@@ -85,6 +90,13 @@ pub struct BoardCore {
     pub clock: Signal<In, Clock>,
     /// Registered once. An FPGA comes up with its registers at zero, and that is in reset.
     pub reset: Signal<In, Bit>,
+    /// The soft core's; whatever its ratio and phase to `clock`.
+    pub core_clock: Signal<In, Clock>,
+    /// The soft core's debug port.
+    pub tck: Signal<In, Bit>,
+    pub tms: Signal<In, Bit>,
+    pub tdi: Signal<In, Bit>,
+    pub tdo: Signal<Out, Bit>,
     pub rx: Signal<In, Bit>,
     pub tx: Signal<Out, Bit>,
     /// Test all of the memory after reset, which takes seconds.
@@ -107,7 +119,13 @@ pub struct BoardCore {
     memory: Memory,
     link: Link,
     registers: BoardRegisters,
+    soc: Soc,
+    timebase: TimeBase,
     runs: DFF<Bit>,
+    // In the core's clock: the memory is ready, so it may start.
+    ready_meta: DFF<Bit>,
+    ready_here: DFF<Bit>,
+    core_resets: Signal<Local, Bit>,
     resets: Signal<Local, Bit>,
     ready_cycles: DFF<Bits<32>>,
     /// A register access that the board answers itself.
@@ -122,13 +140,18 @@ pub struct BoardCore {
     own: Signal<Local, Bit>,
     led: Signal<Local, Bits<8>>,
     glow: Param<Bits<22>>,
+    frames: Param<Bits<32>>,
+    own_monitor: Param<Bits<8>>,
 }
 
 impl BoardCore {
     /// `config.dram_data_bits` must be 64.
-    pub fn new(config: &HwConfig, link: &LinkConfig) -> Self {
+    pub fn new(config: &HwConfig, link: &LinkConfig, soc: &SocConfig) -> Self {
         Self {
             component: Component::new(config),
+            soc: Soc::new(soc),
+            frames: Param::new(config.frames().into()),
+            own_monitor: Param::new(u64::from(welcome::OWN_MONITOR).into()),
             memory: Memory::new(&Cycles::at(link.clock_khz)),
             link: Link::new(link),
             registers: BoardRegisters { _clock_khz: link.clock_khz, ..Default::default() },
@@ -141,6 +164,10 @@ impl BoardCore {
     pub fn connect_pins(&mut self) {
         self.clock.connect();
         self.reset.connect();
+        self.core_clock.connect();
+        self.tck.connect();
+        self.tms.connect();
+        self.tdi.connect();
         self.rx.connect();
         self.thorough.connect();
         self.dq_in.connect();
@@ -154,6 +181,7 @@ impl Logic for BoardCore {
         dff_setup!(self, clock, runs, ready_cycles, answered, denied, value, ticks, received, sent);
         clock!(self, clock, component, memory, link);
         self.runs.d.next = !self.reset.val();
+        dff_setup!(self, core_clock, ready_meta, ready_here);
         self.resets.next = !self.runs.q.val();
         self.component.reset.next = self.resets.val();
         self.memory.reset.next = self.resets.val();
@@ -164,7 +192,8 @@ impl Logic for BoardCore {
         self.closed.next = !self.memory.ready.val();
         self.link.closed.next = self.closed.val();
         self.link.flags.next = bit_cast::<8, 1>(self.memory.ready.val().into())
-            | (bit_cast::<8, 1>(self.memory.failed.val().into()) << 1);
+            | (bit_cast::<8, 1>(self.memory.failed.val().into()) << 1)
+            | self.own_monitor.val();
 
         // Requests: port 0. Port 1 is free.
         self.component.p0_req_valid.next = self.link.req_valid.val();
@@ -192,7 +221,7 @@ impl Logic for BoardCore {
         // Registers, by their space. The component's are denied until it has a memory.
         self.space.next = self.link.reg_address.val().get_bits::<2>(12);
         self.own.next = self.link.reg_valid.val()
-            && (self.closed.val() || self.space.val().get_bit(1))
+            && (self.closed.val() || (self.space.val() != 0))
             && !self.answered.q.val();
         self.registers.address.next = bit_cast::<12, 14>(self.link.reg_address.val());
         self.registers.memory.next = bit_cast::<2, 1>(self.memory.ready.val().into())
@@ -210,20 +239,39 @@ impl Logic for BoardCore {
         self.component.h_write.next = self.link.reg_write.val();
         self.component.h_addr.next = bit_cast::<12, 14>(self.link.reg_address.val());
         self.component.h_wdata.next = self.link.reg_wdata.val();
-        // The monitor's bus: the host's until a soft core takes it.
-        self.component.m_valid.next =
-            self.link.reg_valid.val() && !self.closed.val() && (self.space.val() == 1);
-        self.component.m_write.next = self.link.reg_write.val();
-        self.component.m_addr.next = bit_cast::<12, 14>(self.link.reg_address.val());
-        self.component.m_wdata.next = self.link.reg_wdata.val();
-        self.link.reg_done.next =
-            self.answered.q.val() || self.component.h_done.val() || self.component.m_done.val();
-        self.link.reg_rdata.next = self.component.h_rdata.val() | self.component.m_rdata.val();
-        self.link.reg_error.next = self.component.h_error.val() || self.component.m_error.val();
+        self.link.reg_done.next = self.answered.q.val() || self.component.h_done.val();
+        self.link.reg_rdata.next = self.component.h_rdata.val();
+        self.link.reg_error.next = self.component.h_error.val();
         if self.answered.q.val() {
             self.link.reg_rdata.next = self.value.q.val();
             self.link.reg_error.next = self.denied.q.val();
         }
+        // The monitor's: the soft core, which waits for the memory, as does the time that it counts.
+        self.ready_meta.d.next = self.memory.ready.val();
+        self.ready_here.d.next = self.ready_meta.q.val();
+        self.core_resets.next = !self.ready_here.q.val();
+        self.timebase.clock.next = self.core_clock.val();
+        self.timebase.reset.next = self.core_resets.val();
+        self.soc.core_clock.next = self.core_clock.val();
+        self.soc.core_reset.next = self.core_resets.val();
+        self.soc.bus_clock.next = self.clock.val();
+        self.soc.bus_reset.next = self.resets.val();
+        self.soc.now.next = self.timebase.now.val();
+        self.soc.board_frames.next = self.frames.val();
+        self.soc.gpio_in.next = 0.into();
+        self.soc.irq_monitor.next = self.component.irq_monitor.val();
+        self.component.m_valid.next = self.soc.m_valid.val();
+        self.component.m_write.next = self.soc.m_write.val();
+        self.component.m_addr.next = self.soc.m_addr.val();
+        self.component.m_wdata.next = self.soc.m_wdata.val();
+        self.soc.m_done.next = self.component.m_done.val();
+        self.soc.m_rdata.next = self.component.m_rdata.val();
+        self.soc.m_error.next = self.component.m_error.val();
+        self.soc.tck.next = self.tck.val();
+        self.soc.tms.next = self.tms.val();
+        self.soc.tdi.next = self.tdi.val();
+        self.soc.trst_n.next = self.ready_here.q.val();
+        self.tdo.next = self.soc.tdo.val();
         self.link.irq_monitor.next = self.component.irq_monitor.val();
         self.link.irq_host.next = self.component.irq_host.val();
 
@@ -274,7 +322,7 @@ impl Logic for BoardCore {
         self.led.next = bit_cast::<8, 1>(self.memory.ready.val().into())
             | (bit_cast::<8, 1>(self.memory.failed.val().into()) << 1)
             | (bit_cast::<8, 1>(self.link.open.val().into()) << 2)
-            | (bit_cast::<8, 1>(self.component.irq_monitor.val().into()) << 3);
+            | (bit_cast::<8, 1>((!self.soc.sleeping.val()).into()) << 3);
         self.leds.next = self.led.val()
             | (bit_cast::<8, 1>((self.received.q.val() != 0).into()) << 4)
             | (bit_cast::<8, 1>((self.sent.q.val() != 0).into()) << 5)

@@ -25,7 +25,8 @@ pub struct Bank {
 
     is_open: DFF<Bit>,
     open_row: DFF<Bits<13>>,
-    /// Cycles until the command is allowed, less one after the command that set it.
+    /// Cycles until the command is allowed, less one after the command that set it; a read or write is
+    /// decided on a cycle before it goes out, so of these less two.
     column_in: DFF<Bits<5>>,
     precharge_in: DFF<Bits<5>>,
     activate_in: DFF<Bits<5>>,
@@ -43,7 +44,7 @@ impl Bank {
     pub fn new(cycles: &Cycles) -> Self {
         let less_one = |cycles: u32| Param::new(u64::from(cycles - 1).into());
         Self {
-            rcd: less_one(cycles.rcd),
+            rcd: Param::new(u64::from(cycles.rcd.saturating_sub(2)).into()),
             ras: less_one(cycles.ras),
             rc: less_one(cycles.rc),
             rp: less_one(cycles.rp),

@@ -5,6 +5,9 @@
 //! the next bank every 16 lines. While a line's words move, the next line's row is opened, if it is
 //! in another bank; so lines follow one another without a gap unless two rows of one bank do.
 //!
+//! Whether the next line can begin is found out a cycle ahead and kept in `go`, so that no path leads
+//! from a row's comparison to the chip's pins.
+//!
 //! Lines are served in the order of their commands. A write is answered when its burst begins: what
 //! comes later, comes later at the chip too. A refresh is due every 7.5 us and waits for the line
 //! under way at most; nothing new begins before it.
@@ -65,6 +68,11 @@ pub struct Sdram {
     /// Commands: `[18:0]` line, `[28:19]` tag, `[29]` write.
     commands: Fifo<Bits<30>>,
     commands_in: DFF<Bits<3>>,
+    /// The queue's first command, out of its memory.
+    next: DFF<Bits<30>>,
+    has_next: DFF<Bit>,
+    /// It begins in this cycle.
+    go: DFF<Bit>,
     /// Beats to write: `[63:0]` data, `[71:64]` mask.
     beats: Fifo<Bits<72>>,
     beats_in: DFF<Bits<5>>,
@@ -129,6 +137,7 @@ pub struct Sdram {
     precharge_ready: Signal<Local, Bit>,
     activate_ready: Signal<Local, Bit>,
     room: Signal<Local, Bit>,
+    takes_next: Signal<Local, Bit>,
     start: Signal<Local, Bit>,
     moves: Signal<Local, Bit>,
     writes: Signal<Local, Bit>,
@@ -189,6 +198,7 @@ impl Logic for Sdram {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, commands_in, beats_in, state, pause, first, running, next_refresh);
+        dff_setup!(self, clock, next, has_next, go);
         dff_setup!(self, clock, due, busy, word, writing, bank, place, turn, rrd_in);
         dff_setup!(self, clock, asked, taken, half_beat, words_taken, reads, replies_in, beat_out);
         dff_setup!(
@@ -219,7 +229,18 @@ impl Logic for Sdram {
             | (bit_cast::<72, 8>(self.cmd_mask.val()) << 64);
 
         // The line that is next, and its bank.
-        self.head.next = self.commands.head.val();
+        self.start.next = self.go.q.val();
+        self.takes_next.next =
+            self.commands.nonempty.val() && (!self.has_next.q.val() || self.start.val());
+        self.commands.pop.next = self.takes_next.val();
+        if self.start.val() {
+            self.has_next.d.next = false;
+        }
+        if self.takes_next.val() {
+            self.has_next.d.next = true;
+            self.next.d.next = self.commands.head.val();
+        }
+        self.head.next = self.next.q.val();
         self.head_place.next = self.head.val().get_bits::<4>(0);
         self.head_bank.next = self.head.val().get_bits::<2>(4);
         self.head_row.next = self.head.val().get_bits::<13>(6);
@@ -255,23 +276,24 @@ impl Logic for Sdram {
             self.activate_ready.next = self.bank_3.activate_ready.val();
         }
 
-        // A line begins in the cycle after the last word of the one before it, if all is ready.
+        // A line begins in the cycle after the last word of the one before it, if all is ready. What is
+        // true of a closed timer and an open row stays true until then; a read's last word turns the
+        // pins' direction only afterwards.
         self.room.next =
             (self.replies_in.q.val() != 8) && (self.head_write.val() || (self.reads.q.val() != 4));
-        self.start.next = self.running.q.val()
+        self.go.d.next = (self.running.q.val()
             && (self.state.q.val() == State::Runs)
             && (self.due.q.val() == 0)
-            && !self.busy.q.val()
-            && self.commands.nonempty.val()
-            && self.hit.val()
-            && self.column_ready.val()
-            && self.room.val()
-            && (!self.head_write.val() || (self.turn.q.val() == 0));
-        self.commands.pop.next = self.start.val();
-        if self.takes_command.val() && !self.start.val() {
+            && self.has_next.q.val()
+            && !self.start.val())
+            && (!self.busy.q.val() || (self.word.q.val() == 31))
+            && (self.hit.val() && self.column_ready.val() && self.room.val())
+            && (!self.head_write.val()
+                || ((self.turn.q.val() == 0) && (!self.busy.q.val() || self.writing.q.val())));
+        if self.takes_command.val() && !self.takes_next.val() {
             self.commands_in.d.next = self.commands_in.q.val() + 1;
         }
-        if self.start.val() && !self.takes_command.val() {
+        if self.takes_next.val() && !self.takes_command.val() {
             self.commands_in.d.next = self.commands_in.q.val() - 1;
         }
         self.moves.next = self.start.val() || self.busy.q.val();
@@ -330,7 +352,7 @@ impl Logic for Sdram {
         self.row_slot.next = self.running.q.val()
             && (self.state.q.val() == State::Runs)
             && (self.due.q.val() == 0)
-            && self.commands.nonempty.val()
+            && self.has_next.q.val()
             && !self.column.val();
         self.activate.next = self.row_slot.val()
             && !self.open.val()
@@ -448,6 +470,7 @@ impl Logic for Sdram {
             State::Runs => {
                 if (self.due.q.val() != 0)
                     && !self.busy.q.val()
+                    && !self.start.val()
                     && self.bank_0.precharge_ready.val()
                     && self.bank_1.precharge_ready.val()
                     && self.bank_2.precharge_ready.val()
@@ -555,6 +578,8 @@ impl Logic for Sdram {
 
         if self.reset.val() {
             self.commands_in.d.next = 0.into();
+            self.has_next.d.next = false;
+            self.go.d.next = false;
             self.beats_in.d.next = 0.into();
             self.state.d.next = State::PowerUp;
             self.pause.d.next = self.power_up.val();

@@ -54,6 +54,18 @@ pub struct SelfTest {
     pub resp_last: Signal<In, Bit>,
 
     step: DFF<Step>,
+    /// The word to write belongs to this beat: its pattern takes a cycle.
+    fresh: DFF<Bit>,
+    to_write: DFF<Bits<64>>,
+    /// What a read's next beat should be; beats of 16-bit words come four cycles apart.
+    to_read: DFF<Bits<64>>,
+    // A beat that was read, and then what of it was wrong.
+    got: DFF<Bit>,
+    got_last: DFF<Bit>,
+    got_data: DFF<Bits<64>>,
+    seen: DFF<Bit>,
+    seen_last: DFF<Bit>,
+    seen_wires: DFF<Bits<16>>,
     every: DFF<Bit>,
     pass: DFF<Bits<2>>,
     line: DFF<Bits<20>>,
@@ -67,7 +79,6 @@ pub struct SelfTest {
     pattern: Signal<Local, Bits<64>>,
     expected: Signal<Local, Bits<64>>,
     differs: Signal<Local, Bits<64>>,
-    wires: Signal<Local, Bits<16>>,
     next_line: Signal<Local, Bits<20>>,
     last_line: Signal<Local, Bit>,
     ones: Param<Bits<64>>,
@@ -87,7 +98,9 @@ impl SelfTest {
 impl Logic for SelfTest {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, step, every, pass, line, beat, bad, bad_bits, failing);
+        dff_setup!(self, clock, step, every, pass, line, beat, bad, bad_bits, failing, fresh);
+        dff_setup!(self, clock, to_write, to_read, got, got_last, got_data);
+        dff_setup!(self, clock, seen, seen_last, seen_wires);
         self.done.next = self.step.q.val() == Step::Over;
         self.failed.next = self.failing.q.val();
         self.fail_line.next = bit_cast::<19, 20>(self.line.q.val());
@@ -113,10 +126,10 @@ impl Logic for SelfTest {
                     | (bit_cast::<64, 16>(self.number.val()) << 48)));
         }
         self.cmd_mask.next = 0xFF.into();
-        self.cmd_data.next = self.pattern.val();
+        self.to_write.d.next = self.pattern.val();
         self.expected.next = self.pattern.val();
         if self.pass.q.val() == 1 {
-            self.cmd_data.next = !self.pattern.val();
+            self.to_write.d.next = !self.pattern.val();
             self.expected.next = !self.pattern.val();
         }
         if self.pass.q.val() == 2 {
@@ -125,17 +138,28 @@ impl Logic for SelfTest {
         }
         if self.pass.q.val() == 3 {
             self.cmd_mask.next = 0xAA.into();
-            self.cmd_data.next = !self.pattern.val();
+            self.to_write.d.next = !self.pattern.val();
             self.expected.next = self.pattern.val() ^ self.odd_bytes.val();
         }
         self.cmd_line.next = bit_cast::<19, 20>(self.line.q.val());
-        self.cmd_valid.next =
-            (self.step.q.val() == Step::Writes) || (self.step.q.val() == Step::Reads);
+        self.cmd_data.next = self.to_write.q.val();
+        self.to_read.d.next = self.expected.val();
+        self.fresh.d.next = (self.step.q.val() == Step::Writes) && !self.fresh.q.val();
+        if self.fresh.q.val() && !self.cmd_ready.val() {
+            self.fresh.d.next = true;
+        }
+        self.cmd_valid.next = ((self.step.q.val() == Step::Writes) && self.fresh.q.val())
+            || (self.step.q.val() == Step::Reads);
         self.cmd_write.next = self.step.q.val() == Step::Writes;
         self.cmd_last.next = (self.step.q.val() == Step::Reads) || (self.beat.q.val() == 7);
 
-        self.differs.next = self.resp_data.val() ^ self.expected.val();
-        self.wires.next = self.differs.val().get_bits::<16>(0)
+        self.got.d.next = self.resp_valid.val();
+        self.got_last.d.next = self.resp_last.val();
+        self.got_data.d.next = self.resp_data.val();
+        self.differs.next = self.got_data.q.val() ^ self.to_read.q.val();
+        self.seen.d.next = self.got.q.val();
+        self.seen_last.d.next = self.got_last.q.val();
+        self.seen_wires.d.next = self.differs.val().get_bits::<16>(0)
             | self.differs.val().get_bits::<16>(16)
             | self.differs.val().get_bits::<16>(32)
             | self.differs.val().get_bits::<16>(48);
@@ -154,7 +178,7 @@ impl Logic for SelfTest {
                 }
             }
             Step::Writes => {
-                if self.cmd_ready.val() {
+                if self.fresh.q.val() && self.cmd_ready.val() {
                     self.beat.d.next = self.beat.q.val() + 1;
                     if self.beat.q.val() == 7 {
                         self.step.d.next = Step::WriteReply;
@@ -162,7 +186,7 @@ impl Logic for SelfTest {
                 }
             }
             Step::WriteReply => {
-                if self.resp_valid.val() {
+                if self.seen.q.val() {
                     self.step.d.next = Step::Writes;
                     self.line.d.next = self.next_line.val();
                     if self.last_line.val() {
@@ -179,11 +203,11 @@ impl Logic for SelfTest {
                 }
             }
             Step::ReadReply => {
-                if self.resp_valid.val() {
+                if self.seen.q.val() {
                     self.beat.d.next = self.beat.q.val() + 1;
-                    self.bad_bits.d.next = self.bad_bits.q.val() | self.wires.val();
-                    self.bad.d.next = self.bad.q.val() || (self.wires.val() != 0);
-                    if self.resp_last.val() {
+                    self.bad_bits.d.next = self.bad_bits.q.val() | self.seen_wires.q.val();
+                    self.bad.d.next = self.bad.q.val() || (self.seen_wires.q.val() != 0);
+                    if self.seen_last.q.val() {
                         self.step.d.next = Step::Reads;
                         self.line.d.next = self.next_line.val();
                         if self.last_line.val() {
@@ -194,7 +218,7 @@ impl Logic for SelfTest {
                                 self.step.d.next = Step::Over;
                             }
                         }
-                        if self.bad.q.val() || (self.wires.val() != 0) {
+                        if self.bad.q.val() || (self.seen_wires.q.val() != 0) {
                             self.step.d.next = Step::Over;
                             self.failing.d.next = true;
                             // The line stays: it is what `fail_line` shows.
@@ -210,6 +234,9 @@ impl Logic for SelfTest {
         }
         if self.reset.val() {
             self.step.d.next = Step::Waits;
+            self.fresh.d.next = false;
+            self.got.d.next = false;
+            self.seen.d.next = false;
             self.pass.d.next = 0.into();
             self.line.d.next = 0.into();
             self.beat.d.next = 0.into();

@@ -1,7 +1,8 @@
 //! Bytes of an answer's frame.
 //!
 //! In: `start`, a pulse while `idle`, with header and payload length. The payload's bytes are asked
-//! for with `at` and must stand at `data` two cycles later; a byte takes a hundred. Out: bytes.
+//! for with `at` and must stand at `data` a cycle later. Out: bytes. One takes a hundred cycles, so the
+//! next is in a register long before it goes, and no path leads from the memory to the CRC.
 
 use super::crc::CrcStep;
 use crate::prim::Param;
@@ -38,7 +39,9 @@ pub struct Sender {
     bytes: DFF<Bits<7>>,
     place: DFF<Bits<7>>,
     check: DFF<Bits<32>>,
-    octet_now: Signal<Local, Bits<8>>,
+    octet_now: DFF<Bits<8>>,
+    /// Cycles, as ones, since the byte to send last changed; after two `octet_now` is it.
+    settles: DFF<Bits<2>>,
     goes: Signal<Local, Bit>,
     sync: Param<Bits<8>>,
     first: Param<Bits<32>>,
@@ -57,24 +60,28 @@ impl Sender {
 impl Logic for Sender {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, sends, head, bytes, place, check);
+        dff_setup!(self, clock, sends, head, bytes, place, check, octet_now, settles);
         self.idle.next = self.sends.q.val() == Sends::Nothing;
         self.at.next = self.place.q.val();
-        self.valid.next = self.sends.q.val() != Sends::Nothing;
-        self.octet_now.next = self.sync.val();
+        self.valid.next = self.settles.q.val().get_bit(1);
+        self.octet_now.d.next = self.sync.val();
         if self.sends.q.val() == Sends::Header {
-            self.octet_now.next = bit_cast::<8, 32>(self.head.q.val());
+            self.octet_now.d.next = bit_cast::<8, 32>(self.head.q.val());
         }
         if self.sends.q.val() == Sends::Payload {
-            self.octet_now.next = self.data.val();
+            self.octet_now.d.next = self.data.val();
         }
         if self.sends.q.val() == Sends::Check {
-            self.octet_now.next = bit_cast::<8, 32>(!self.check.q.val());
+            self.octet_now.d.next = bit_cast::<8, 32>(!self.check.q.val());
         }
-        self.octet.next = self.octet_now.val();
+        self.octet.next = self.octet_now.q.val();
         self.crc.crc.next = self.check.q.val();
-        self.crc.octet.next = self.octet_now.val();
-        self.goes.next = self.ready.val() && (self.sends.q.val() != Sends::Nothing);
+        self.crc.octet.next = self.octet_now.q.val();
+        self.goes.next = self.ready.val() && self.settles.q.val().get_bit(1);
+        self.settles.d.next = (self.settles.q.val() << 1) | 1;
+        if self.goes.val() || (self.sends.q.val() == Sends::Nothing) {
+            self.settles.d.next = 0.into();
+        }
         if self.start.val() {
             self.sends.d.next = Sends::Sync;
             self.head.d.next = self.header.val();
@@ -120,6 +127,7 @@ impl Logic for Sender {
         }
         if self.reset.val() {
             self.sends.d.next = Sends::Nothing;
+            self.settles.d.next = 0.into();
         }
     }
 }

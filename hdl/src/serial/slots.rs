@@ -32,6 +32,7 @@ pub enum Executes {
 #[derive(Copy, Clone, Debug, PartialEq, LogicState)]
 pub enum Stores {
     Idle,
+    Look,
     Line,
     Value,
 }
@@ -136,6 +137,13 @@ pub struct Slots {
     value_result: DFF<Bits<16>>,
     stores: DFF<Stores>,
     stored: DFF<Bits<6>>,
+    /// Tag and status of the component's answer.
+    answer_tag: DFF<Bits<16>>,
+    answer_status: DFF<Bits<3>>,
+    /// The eight bytes among which the one is that is written: a cycle behind `stored`.
+    stages: DFF<Bit>,
+    staged: DFF<Bits<64>>,
+    staged_at: DFF<Bits<11>>,
 
     looks_up: DFF<Bit>,
     send_slot: DFF<Bits<5>>,
@@ -159,7 +167,8 @@ pub struct Slots {
     finish_slot: Signal<Local, Bits<5>>,
     finish_this: Signal<Local, Bits<32>>,
     finish_result: Signal<Local, Bits<16>>,
-    byte_shift: Signal<Local, Bits<10>>,
+    beat_shift: Signal<Local, Bits<10>>,
+    byte_shift: Signal<Local, Bits<6>>,
     store_value: Signal<Local, Bit>,
     pop_send: Signal<Local, Bit>,
     popped: Signal<Local, Bits<32>>,
@@ -235,7 +244,8 @@ impl Logic for Slots {
         dff_setup!(self, clock, copied_to, welcome, refuse, executes, at_slot, access, fetched);
         dff_setup!(self, clock, arrives, arrived, stale, head, loaded, op, tag, target, data, mask);
         dff_setup!(self, clock, value_there, value_slot, value, value_result, stores, stored);
-        dff_setup!(self, clock, looks_up, send_slot, sends_welcome);
+        dff_setup!(self, clock, looks_up, send_slot, sends_welcome, stages, staged, staged_at);
+        dff_setup!(self, clock, answer_tag, answer_status);
         clock!(self, clock, sequences, sequences_sent, kinds, results, requests, answers);
         clock!(self, clock, to_do, to_access, to_send);
         self.open.next = self.opened.q.val();
@@ -458,44 +468,56 @@ impl Logic for Slots {
         self.req_data.next = self.data.q.val();
 
         // Store: an answer of the component, or a value, becomes the slot's answer.
-        self.resp_slot.next = bit_cast::<5, 16>(self.resp_tag.val());
+        self.resp_slot.next = bit_cast::<5, 16>(self.answer_tag.q.val());
         self.resp_this.next = self.one.val() << self.resp_slot.val();
-        self.resp_wanted.next = (self.resp_tag.val().get_bits::<8>(8) == self.present.q.val())
+        self.resp_wanted.next = (self.answer_tag.q.val().get_bits::<8>(8) == self.present.q.val())
             && ((self.known.q.val() & self.resp_this.val()) != 0)
             && ((self.done.q.val() & self.resp_this.val()) == 0);
-        self.resp_line.next = self.resp_tag.val().get_bit(5) && (self.resp_status.val() == 0);
+        self.resp_line.next =
+            self.answer_tag.q.val().get_bit(5) && (self.answer_status.q.val() == 0);
         self.resp_ready.next = false;
         self.finish.next = false;
         self.finish_slot.next = self.resp_slot.val();
         self.finish_result.next =
-            self.done_code.val() | (bit_cast::<16, 3>(self.resp_status.val()) << 8);
+            self.done_code.val() | (bit_cast::<16, 3>(self.answer_status.q.val()) << 8);
         if self.resp_line.val() {
             self.finish_result.next = self.line_code.val();
         }
-        self.byte_shift.next = bit_cast::<10, 6>(self.stored.q.val()) << 3;
-        self.answers.write_address.next =
+        // A byte of 64 in two steps: first eight of them, then one of these.
+        self.beat_shift.next = bit_cast::<10, 6>(self.stored.q.val() & 0x38) << 3;
+        self.staged.d.next = bit_cast::<64, 512>(self.resp_data.val() >> self.beat_shift.val());
+        self.staged_at.d.next =
             (bit_cast::<11, 5>(self.resp_slot.val()) << 6) | bit_cast::<11, 6>(self.stored.q.val());
+        self.stages.d.next = false;
+        self.byte_shift.next = bit_cast::<6, 3>(self.staged_at.q.val().get_bits::<3>(0)) << 3;
+        self.answers.write_address.next = self.staged_at.q.val();
         self.answers.write_data.next =
-            bit_cast::<8, 512>(self.resp_data.val() >> self.byte_shift.val());
-        self.answers.write_enable.next = false;
+            bit_cast::<8, 64>(self.staged.q.val() >> self.byte_shift.val());
+        self.answers.write_enable.next = self.stages.q.val();
         self.store_value.next = false;
         match self.stores.q.val() {
             Stores::Idle => {
                 self.stored.d.next = 0.into();
+                self.answer_tag.d.next = self.resp_tag.val();
+                self.answer_status.d.next = self.resp_status.val();
                 if self.resp_valid.val() {
-                    self.resp_ready.next = !self.resp_wanted.val() || !self.resp_line.val();
-                    self.finish.next = self.resp_wanted.val() && !self.resp_line.val();
-                    if self.resp_wanted.val() && self.resp_line.val() {
-                        self.stores.d.next = Stores::Line;
-                    }
+                    self.stores.d.next = Stores::Look;
                 } else {
                     if self.value_there.q.val() {
                         self.stores.d.next = Stores::Value;
                     }
                 }
             }
+            Stores::Look => {
+                self.stores.d.next = Stores::Idle;
+                self.resp_ready.next = !self.resp_wanted.val() || !self.resp_line.val();
+                self.finish.next = self.resp_wanted.val() && !self.resp_line.val();
+                if self.resp_wanted.val() && self.resp_line.val() {
+                    self.stores.d.next = Stores::Line;
+                }
+            }
             Stores::Line => {
-                self.answers.write_enable.next = true;
+                self.stages.d.next = true;
                 self.stored.d.next = self.stored.q.val() + 1;
                 if self.stored.q.val() == 63 {
                     self.stores.d.next = Stores::Idle;
@@ -505,7 +527,7 @@ impl Logic for Slots {
             }
             Stores::Value => {
                 self.store_value.next = true;
-                self.answers.write_enable.next = true;
+                self.stages.d.next = true;
                 self.stored.d.next = self.stored.q.val() + 1;
                 if self.stored.q.val() == 3 {
                     self.stores.d.next = Stores::Idle;
@@ -520,10 +542,9 @@ impl Logic for Slots {
         if self.store_value.val() {
             self.finish_slot.next = self.value_slot.q.val();
             self.finish_result.next = self.value_result.q.val();
-            self.answers.write_address.next = (bit_cast::<11, 5>(self.value_slot.q.val()) << 6)
+            self.staged.d.next = bit_cast::<64, 32>(self.value.q.val());
+            self.staged_at.d.next = (bit_cast::<11, 5>(self.value_slot.q.val()) << 6)
                 | bit_cast::<11, 6>(self.stored.q.val());
-            self.answers.write_data.next =
-                bit_cast::<8, 32>(self.value.q.val() >> self.byte_shift.val());
         }
         if self.begins.val() {
             self.value_there.d.next = false;
@@ -640,6 +661,7 @@ impl Logic for Slots {
             self.looks_up.d.next = false;
             self.copies.d.next = false;
             self.arrives.d.next = false;
+            self.stages.d.next = false;
         }
     }
 }

@@ -2,6 +2,7 @@
 //! debug module, which `scripts/setup.sh` installs.
 
 use rust_hdl::prelude::*;
+use splitmem_abi::soc::SocConfig;
 
 #[derive(LogicBlock)]
 pub struct CoreComplex {
@@ -33,13 +34,13 @@ pub struct CoreComplex {
     pub trst_n: Signal<In, Bit>,
     pub tdi: Signal<In, Bit>,
     pub tdo: Signal<Out, Bit>,
-    _ram_words: u32,
+    _config: SocConfig,
 }
 
 impl CoreComplex {
-    pub fn new(ram_words: u32) -> Self {
-        assert!(ram_words.is_power_of_two());
-        with_defaults!(Self { _ram_words: ram_words, } clock reset core_reset irq_external irq_timer
+    pub fn new(config: &SocConfig) -> Self {
+        assert!(config.ram_words.is_power_of_two());
+        with_defaults!(Self { _config: *config, } clock reset core_reset irq_external irq_timer
             p_req p_we p_be p_addr p_wdata p_gnt p_rvalid p_rdata p_err sleeping halted debug_reset pc
             tck tms trst_n tdi tdo)
     }
@@ -91,8 +92,10 @@ impl Logic for CoreComplex {
         let pins: Vec<String> = PINS.iter().map(|pin| format!(".{pin}({pin})")).collect();
         Verilog::Wrapper(Wrapper {
             code: format!(
-                "core_complex #(.RAM_WORDS({})) complex ({});",
-                self._ram_words,
+                "core_complex #(.RAM_WORDS({}), .PMP_REGIONS({}), .RAM_REGISTERS(1'b{})) complex ({});",
+                self._config.ram_words,
+                self._config.pmp_regions,
+                u8::from(self._config.ram_registers),
                 pins.join(", ")
             ),
             // The module comes from `soc/core_complex.sv`, beside the emitted Verilog.

@@ -85,10 +85,16 @@ pub struct Soc {
     irq_here: DFF<Bit>,
 }
 
+impl Default for Soc {
+    fn default() -> Self {
+        Self::new(&SocConfig::DEFAULT)
+    }
+}
+
 impl Soc {
     pub fn new(config: &SocConfig) -> Self {
         with_defaults!(Self {
-            complex: CoreComplex::new(config.ram_words),
+            complex: CoreComplex::new(config),
             system: System::new(config),
         } core_clock core_reset bus_clock bus_reset now board_frames gpio_in gpio_out irq_monitor
           m_valid m_write m_addr m_wdata m_done m_rdata m_error sleeping halted busy resetting alarm

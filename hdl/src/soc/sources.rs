@@ -57,6 +57,23 @@ const DEBUG: &[&str] = &[
 /// Macros that the sources want: no assertions, no clock gate of their own.
 pub const DEFINES: [&str; 2] = ["SYNTHESIS", "YOSYS"];
 
+/// The memory's name in the header of a Verilated model: it carries the names of all blocks around it.
+pub fn ram_name(header: &str) -> Option<&str> {
+    let mut words = header.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+    words.find(|word| word.ends_with("u_ram__DOT__mem"))
+}
+
+/// Files that the sources include; tools that see one folder only want them there too.
+const INCLUDED: &[&str] = &[
+    "prim_assert.sv",
+    "prim_assert_dummy_macros.svh",
+    "prim_assert_yosys_macros.svh",
+    "prim_assert_standard_macros.svh",
+    "prim_assert_sec_cm.svh",
+    "prim_flop_macros.sv",
+    "dv_fcov_macros.svh",
+];
+
 /// Files and include folders of the packages in a Python environment's `site-packages`.
 #[derive(Clone, Debug)]
 pub struct Packages {
@@ -64,6 +81,8 @@ pub struct Packages {
     pub files: Vec<PathBuf>,
     /// Folders of included files.
     pub includes: Vec<PathBuf>,
+    /// The included files.
+    pub included: Vec<PathBuf>,
 }
 
 /// The packages' files in `site_packages`; `None` if they are not installed there.
@@ -79,5 +98,8 @@ pub fn packages(site_packages: &Path) -> Option<Packages> {
         ibex.join("vendor/lowrisc_ip/dv/sv/dv_utils"),
         cv32e40p.join("vendor/pulp_platform_common_cells/include"),
     ];
-    files.iter().all(|file| file.is_file()).then_some(Packages { files, includes })
+    let in_folders = |name: &&str| includes.iter().map(|f| f.join(name)).find(|f| f.is_file());
+    let included: Option<Vec<_>> = INCLUDED.iter().map(in_folders).collect();
+    let included = included?;
+    files.iter().all(|file| file.is_file()).then_some(Packages { files, includes, included })
 }

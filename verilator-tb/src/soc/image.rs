@@ -9,6 +9,9 @@ use std::collections::HashMap;
 /// The memory monitor, as it was built with this crate.
 pub static MONITOR: &[u8] = include_bytes!(env!("SPLITMEM_FIRMWARE"));
 
+/// What compiled [`MONITOR`].
+pub const COMPILER: &str = env!("SPLITMEM_FIRMWARE_COMPILER");
+
 /// Why an image cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

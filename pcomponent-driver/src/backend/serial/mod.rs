@@ -1,7 +1,8 @@
 //! A board at the end of a serial line, real or simulated.
 //!
-//! The frames are those of [`splitmem_abi::serial`]; [`serial_link`] keeps them whole. The memory
-//! monitor runs in this process, beside the driver, and reaches the component through the same line.
+//! The frames are those of [`splitmem_abi::serial`]; [`serial_link`] keeps them whole. A board whose
+//! monitor runs on a soft core keeps its memory from one host to the next. Otherwise the monitor runs
+//! in this process, beside the driver, and reaches the component through the same line.
 
 mod engine;
 mod monitor;
@@ -16,7 +17,7 @@ use splitmem_abi::board;
 use splitmem_abi::bus::RegisterBus;
 use splitmem_abi::config::PORTS;
 use splitmem_abi::mailbox::Command;
-use splitmem_abi::regs::Counter;
+use splitmem_abi::regs::{field, Counter, CONTROL};
 use splitmem_abi::request::Response;
 use splitmem_abi::serial::Space;
 
@@ -44,8 +45,8 @@ const NAP: Duration = Duration::from_millis(2);
 
 /// A board behind a serial port.
 pub struct SerialTransport {
-    // Dropped first: its last accesses need the engine.
-    monitor: MonitorThread,
+    // Dropped first: its last accesses need the engine. None if the board has its own.
+    monitor: Option<MonitorThread>,
     host: SerialBus,
     client: Client,
     answer: Sender<(u64, Outcome)>,
@@ -59,7 +60,8 @@ pub struct SerialTransport {
 }
 
 impl SerialTransport {
-    /// Opens the port at `path`, greets the board, and boots the monitor.
+    /// Opens the port at `path`, greets the board, and boots the monitor or waits for the board's own.
+    /// `monitor` counts only if the board has none.
     ///
     /// # Errors
     /// [`TransportError::Gone`] if the port cannot be opened (with the reason: no such port, no
@@ -70,7 +72,7 @@ impl SerialTransport {
             let hint = match e.kind() {
                 serialport::ErrorKind::Io(std::io::ErrorKind::PermissionDenied) => {
                     "; your user may not use it: join the group 'dialout', or see the udev rule that \
-                     'splitmem bitstream flash --udev' prints"
+                     'splitmem flash ulx3s --udev' prints"
                 }
                 _ => "",
             };
@@ -97,12 +99,18 @@ impl SerialTransport {
         let mut own = SerialBus::new(client.clone(), Space::Board);
         memory_ready(&mut own)?;
         let khz = own.read(board::CLOCK_KHZ).map_err(mailbox::broken)?;
-        let bus = SerialBus::new(client.clone(), Space::Monitor);
-        let monitor = MonitorThread::boot(bus, engine.irq(), monitor)?;
+        let mut host = SerialBus::new(client.clone(), Space::Host);
+        let monitor = if welcome.own_monitor {
+            monitor_ready(&mut host)?;
+            None
+        } else {
+            let bus = SerialBus::new(client.clone(), Space::Monitor);
+            Some(MonitorThread::boot(bus, engine.irq(), monitor)?)
+        };
         let (answer, outcomes) = unbounded();
         Ok(Self {
             monitor,
-            host: SerialBus::new(client.clone(), Space::Host),
+            host,
             client,
             answer,
             outcomes,
@@ -148,7 +156,7 @@ impl SerialTransport {
         if self.client.is_gone() {
             return Err(self.client.gone());
         }
-        match self.monitor.failure() {
+        match self.monitor.as_mut().and_then(MonitorThread::failure) {
             Some(why) => Err(TransportError::Gone(format!("its monitor stopped: {why}"))),
             None => Ok(()),
         }
@@ -177,6 +185,24 @@ fn memory_ready(own: &mut SerialBus) -> Result<(), TransportError> {
         if started.elapsed() > PATIENCE {
             return Err(TransportError::Timeout(format!(
                 "{PATIENCE:?}: it still tests its memory"
+            )));
+        }
+        std::thread::sleep(NAP);
+    }
+}
+
+/// Waits until the board's own monitor is up, and has answered the last host's command: that host may
+/// have gone without waiting for it.
+fn monitor_ready(host: &mut SerialBus) -> Result<(), TransportError> {
+    let started = Instant::now();
+    loop {
+        let control = host.read(CONTROL.offset).map_err(mailbox::broken)?;
+        if field::CONTROL::ENABLE.get(control) == 1 && !mailbox::busy(host)? {
+            return Ok(());
+        }
+        if started.elapsed() > PATIENCE {
+            return Err(TransportError::Timeout(format!(
+                "{PATIENCE:?}: its memory monitor is not up; press PWR, or flash the board again"
             )));
         }
         std::thread::sleep(NAP);
