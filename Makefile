@@ -78,6 +78,7 @@ FUZZ_INPUTS := 10000000
 soak: setup ## ten million random requests, hardware against golden model; then programs under stress
 	$(SPLITMEM) soak
 	$(CARGO) test -q $(LOCKED) $(PROFILE) -p splitmem-cxl-host --test link -- --ignored --nocapture
+	$(CARGO) test -q $(LOCKED) $(PROFILE) -p splitmem-hdl --test link -- --ignored --nocapture
 	scripts/fuzz.sh $(FUZZ_INPUTS)
 	$(CARGO) build -q $(LOCKED) $(PROFILE) -p splitmem -p splitmem-preload
 	for how in '--local 512KiB' '--local 2MiB --profile network'; do \

@@ -31,7 +31,7 @@ for config in large small hdl/configs/tiny.toml; do
     echo "lint: $config is clean"
 done
 # What stands beside it is the same for every configuration.
-for block in axi_port cxl_mem pcie_plain pcie_uscale; do
+for block in axi_port cxl_link cxl_mem pcie_plain pcie_uscale; do
     lint $block $block
     echo "lint: $block is clean"
 done
