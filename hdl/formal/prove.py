@@ -72,6 +72,7 @@ class Proof:
     def __init__(self, path):
         self.name, self.path = path.stem, path
         self.config, self.k, self.reach_steps, self.cut = "proof", 1, 10, []
+        self.design = "top"
         self.mutants, self.shorter, self.paths, self.same = [], [], None, None
         text = path.read_text()
         for line in text.splitlines():
@@ -100,7 +101,7 @@ class Proof:
     def header(self, line):
         key, _, value = line.partition(":")
         value = value.strip()
-        if key in ("block", "config", "same"):
+        if key in ("block", "config", "design", "same"):
             setattr(self, key, value)
         elif key == "paths":
             name, outputs, inputs = re.fullmatch(r"(\w+), (.+) from (.+)", value).groups()
@@ -255,13 +256,13 @@ def check_mutant(proof, mutant, verilog, folder):
 
 
 def emit(config, work):
-    """The Verilog of a configuration: a *.toml here, or one that ships."""
+    """The folder with the Verilog of a configuration: a *.toml here, or one that ships."""
     own = HERE / f"{config}.toml"
     folder = work / "emitted" / config
     done = subprocess.run([*EMIT, "--config", own if own.exists() else config, "-o", folder], cwd=ROOT)
     if done.returncode != 0:
         raise Failure(f"the Verilog of the configuration {config} could not be emitted")
-    return (folder / "top.v").read_text()
+    return folder
 
 
 ROW = "{:<34} {:<22} {:<7} {:>2} {:>6}  {}".format
@@ -320,7 +321,10 @@ def main():
     started = time.monotonic()
     work = args.work.resolve()
     shutil.rmtree(work, ignore_errors=True)
-    verilog = {config: emit(config, work) for config in sorted({p.config for p in proofs})}
+    folders = {config: emit(config, work) for config in sorted({p.config for p in proofs})}
+    # Front ends stand in files of their own, and are the same for every configuration.
+    verilog = {(p.config, p.design): (folders[p.config] / f"{p.design}.v").read_text()
+               for p in proofs}
 
     def timed(function, *arguments):
         begin = time.monotonic()
@@ -332,7 +336,7 @@ def main():
         runs = []
         for proof in proofs:
             proof.folder = work / proof.name
-            design = verilog[proof.config]
+            design = verilog[proof.config, proof.design]
             runs.append((proof, pool.submit(timed, check_proof, proof, design, proof.folder), [
                 (m, pool.submit(timed, check_mutant, proof, m, design, work / f"{proof.name}-{i}"))
                 for i, m in enumerate(proof.mutants, 1)]))

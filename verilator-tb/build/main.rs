@@ -63,11 +63,12 @@ fn build() -> Result<(), Box<dyn Error>> {
     }
 
     models.push(block(&tools, &cache, &base, "cxl_mem", &splitmem_hdl::cxl::emit())?);
+    models.push(block(&tools, &cache, &base, "cxl_link", &splitmem_hdl::cxl::link::emit())?);
     models.push(block(&tools, &cache, &base, "pcie_plain", &splitmem_hdl::pcie::emit_plain())?);
 
     // The shim is compiled against the models' headers, so that their keys are part of its own.
-    let sources = ["cpp/shim.cpp", "cpp/cxl.cpp", "cpp/pcie.cpp"];
-    let headers = ["cpp/shim.h", "cpp/cxl.h", "cpp/pcie.h"];
+    let sources = ["cpp/shim.cpp", "cpp/cxl.cpp", "cpp/cxl_link.cpp", "cpp/pcie.cpp"];
+    let headers = ["cpp/shim.h", "cpp/cxl.h", "cpp/cxl_link.h", "cpp/pcie.h"];
     let mut key = base.clone();
     for file in headers.iter().chain(&sources) {
         key.add(&std::fs::read_to_string(file)?);
