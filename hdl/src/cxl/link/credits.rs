@@ -64,8 +64,8 @@ impl Logic for CreditsOwed {
         }
         self.owed.d.next = self.owed.q.val() + bit_cast::<7, 1>(self.taken.val().into());
         if self.returns.val() {
-            self.owed.d.next = (self.owed.q.val() - self.most.val())
-                + bit_cast::<7, 1>(self.taken.val().into());
+            self.owed.d.next =
+                (self.owed.q.val() - self.most.val()) + bit_cast::<7, 1>(self.taken.val().into());
         }
         if self.reset.val() {
             self.owed.d.next = self.room.val();

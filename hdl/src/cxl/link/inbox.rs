@@ -211,8 +211,8 @@ impl Logic for Inbox {
             + bit_cast::<7, 1>(self.whole.val().into()))
             - bit_cast::<7, 1>(self.take_rwd.val().into());
 
-        self.overflow.next = (self.req_count.val() > 64)
-            || (self.announce.val() && (self.lines.q.val() == 64));
+        self.overflow.next =
+            (self.req_count.val() > 64) || (self.announce.val() && (self.lines.q.val() == 64));
         if self.reset.val() {
             self.req_in.d.next = 0.into();
             self.req_out.d.next = 0.into();

@@ -267,10 +267,10 @@ impl Logic for CxlLink {
         self.send.req_credit.next = self.reqs_owed.code.val();
         self.send.data_credit.next = self.rwds_owed.code.val();
         self.send.credits_owed.next = self.reqs_owed.any.val() || self.rwds_owed.any.val();
-        self.ndr_ready.next = (self.send.take_header.val() && self.send.with_ndr.val())
-            || self.retry.down.val();
-        self.drs_ready.next = (self.send.take_header.val() && self.send.with_drs.val())
-            || self.retry.down.val();
+        self.ndr_ready.next =
+            (self.send.take_header.val() && self.send.with_ndr.val()) || self.retry.down.val();
+        self.drs_ready.next =
+            (self.send.take_header.val() && self.send.with_drs.val()) || self.retry.down.val();
 
         // What is told.
         self.up.next = self.retry.open.val() && !self.retry.down.val();

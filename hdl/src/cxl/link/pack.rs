@@ -71,8 +71,8 @@ impl Logic for Pack {
                 | 0x31;
         }
         // H3: DRS, then NDR. H4: two NDR without their DevLoad, then both DevLoad; the second is none.
-        self.slot.next = bit_cast::<96, 40>(self.drs.val())
-            | (bit_cast::<96, 30>(self.ndr.val()) << 40);
+        self.slot.next =
+            bit_cast::<96, 40>(self.drs.val()) | (bit_cast::<96, 30>(self.ndr.val()) << 40);
         if !self.with_drs.val() {
             self.slot.next = bit_cast::<96, 28>(self.ndr.val().get_bits::<28>(0))
                 | (bit_cast::<96, 2>(self.ndr.val().get_bits::<2>(28)) << 56);
@@ -85,8 +85,7 @@ impl Logic for Pack {
         if self.with_drs.val() {
             self.format.next = 0x70.into();
         }
-        self.header.next = (self.format.val()
-            | (bit_cast::<32, 1>(self.ack.val().into()) << 2))
+        self.header.next = (self.format.val() | (bit_cast::<32, 1>(self.ack.val().into()) << 2))
             | ((bit_cast::<32, 4>(self.req_credit.val()) << 24)
                 | (bit_cast::<32, 4>(self.data_credit.val()) << 28));
 

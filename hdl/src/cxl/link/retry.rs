@@ -153,15 +153,17 @@ impl Logic for Retry {
         self.plain.next = !self.slots.val().get_bits::<3>(5).any();
         self.kind.next = self.slots.val().get_bits::<4>(32);
         self.sub.next = self.slots.val().get_bits::<4>(36);
-        self.is_retry.next =
-            self.control.val() && self.plain.val() && (self.kind.val() == 1) && (self.sub.val() < 4);
+        self.is_retry.next = self.control.val()
+            && self.plain.val()
+            && (self.kind.val() == 1)
+            && (self.sub.val() < 4);
         self.is_llcrd.next = self.plain.val() && (self.kind.val() == 0) && (self.sub.val() == 1);
         self.is_init.next = self.plain.val() && (self.kind.val() == 12) && (self.sub.val() == 8);
         self.framed.next = self.frames.q.val().get_bit(2);
-        self.came_request.next = (self.ok.val() && self.framed.val())
-            && (self.is_retry.val() && (self.sub.val() == 1));
-        self.came_answer.next = (self.ok.val() && self.framed.val())
-            && (self.is_retry.val() && (self.sub.val() == 2));
+        self.came_request.next =
+            (self.ok.val() && self.framed.val()) && (self.is_retry.val() && (self.sub.val() == 1));
+        self.came_answer.next =
+            (self.ok.val() && self.framed.val()) && (self.is_retry.val() && (self.sub.val() == 2));
         if self.there.val() {
             self.frames.d.next = 0.into();
             if self.ok.val() && self.is_retry.val() && (self.sub.val() == 3) {
@@ -274,8 +276,8 @@ impl Logic for Retry {
         }
 
         // LRSM.
-        self.request.next = (self.state.q.val() == Lrsm::Request)
-            && !(self.num_retry.q.val() == self.most.val());
+        self.request.next =
+            (self.state.q.val() == Lrsm::Request) && !(self.num_retry.q.val() == self.most.val());
         self.number.next = self.num_retry.q.val() + 1;
         self.trainings.next = self.num_reinit.q.val();
         self.waits.next = self.state.q.val() == Lrsm::Idle;
@@ -354,8 +356,8 @@ impl Logic for Retry {
         }
         self.down.next = self.state.q.val() == Lrsm::Abort;
         self.fault.next = self.why.q.val();
-        self.hush.next = !self.phy_up.val()
-            || (self.down.val() || (self.state.q.val() == Lrsm::Reinit));
+        self.hush.next =
+            !self.phy_up.val() || (self.down.val() || (self.state.q.val() == Lrsm::Reinit));
         self.corrupt.next = self.there.val() && !self.good.val();
         if self.reset.val() {
             self.state.d.next = Lrsm::Normal;

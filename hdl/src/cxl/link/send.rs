@@ -143,8 +143,8 @@ impl Logic for Send {
             || (self.begin_answer.val() || self.begin_request.val());
         self.answer.next = self.answering.q.val() && !self.frames.q.val().any();
         self.ask.next = self.requesting.q.val() && !self.frames.q.val().any();
-        self.rest.next = !self.in_sequence.val()
-            && !(self.begin_answer.val() || self.begin_request.val());
+        self.rest.next =
+            !self.in_sequence.val() && !(self.begin_answer.val() || self.begin_request.val());
         self.replay.next = self.rest.val() && self.again.val();
         self.data.next = self.rest.val() && (!self.again.val() && self.all_data.val());
         self.ready.next = self.rest.val() && !(self.again.val() || self.all_data.val());
@@ -155,11 +155,11 @@ impl Logic for Send {
             (self.drs_valid.val() && self.drs_credit.val()) && (self.used.val() < 61);
         self.with_ndr.next =
             (self.ndr_valid.val() && self.ndr_credit.val()) && (self.used.val() < 62);
-        self.wants_header.next =
-            self.due.val() || (self.with_drs.val() || self.with_ndr.val());
+        self.wants_header.next = self.due.val() || (self.with_drs.val() || self.with_ndr.val());
         self.messages.next =
             (self.ready.val() && self.init_sent.q.val()) && self.wants_header.val();
-        self.starving.next = self.owed.val().get_bits::<4>(4).any() || self.flush.q.val().get_bit(5);
+        self.starving.next =
+            self.owed.val().get_bits::<4>(4).any() || self.flush.q.val().get_bit(5);
         self.llcrd_room.next =
             (self.used.val() < 62) || ((self.used.val() == 62) && self.owed.val().any());
         self.llcrd.next = (self.ready.val() && self.init_sent.q.val())

@@ -228,8 +228,8 @@ impl Logic for Unpack {
                 self.chunk_1.next = self.slot_3.val();
             }
         }
-        self.write_1.next =
-            self.take.val() && (self.old_1.val() || (self.announce.val() && (self.first.val() < 3)));
+        self.write_1.next = self.take.val()
+            && (self.old_1.val() || (self.announce.val() && (self.first.val() < 3)));
         self.old_2.next = self.old.val()
             && (((self.got.q.val() == 1) || (self.header.val() && (self.got.q.val() == 2)))
                 || (!self.header.val() && !self.got.q.val().any()));
@@ -270,8 +270,7 @@ impl Logic for Unpack {
             }
             if self.announce.val() {
                 // Four chunks and the enables, less those that came: as many as slots before them.
-                self.due.d.next =
-                    self.first.val() + bit_cast::<3, 1>(self.enables.val().into());
+                self.due.d.next = self.first.val() + bit_cast::<3, 1>(self.enables.val().into());
                 self.got.d.next = self.came.val();
             }
         }
