@@ -18,8 +18,8 @@
 //   with: count$q
 // mutant: replay_goes_up_to_the_newest, a new flit is not passed by the read pointer
 //   in: cxl_link$replay
-//   replace: write$d = write$q + 1
-//   with: write$d = write$q + 2
+//   replace: write$d = write$q + 32'h1
+//   with: write$d = write$q + 32'h2
 // mutant: held_is_in_use, a push takes two places in the count
 //   in: cxl_link$replay
 //   replace: count$q + ((push) & 7'h7f)

@@ -18,8 +18,8 @@
 //   with: accept = ok &&
 // mutant: none_out_of_order, an answer to an older request will do
 //   in: cxl_link$retry
-//   replace: if (came_answer && ((slots[(32'h43)+:(5)]) == (num_retry$q))) begin
-//   with: if (came_answer) begin
+//   replace: came_answer && (slots[(32'h43)+:(5)] == num_retry$q)
+//   with: came_answer
 // mutant: none_out_of_order, an answer without frames will do
 //   in: cxl_link$retry
 //   replace: came_answer = (ok && framed) &&
@@ -34,11 +34,11 @@
 //   with: if (1'b0) begin
 // mutant: taken_is_acknowledged, the count stands still while one is acknowledged
 //   in: cxl_link$retry
-//   replace: (unacknowledged$q - owed_sent) + 1
+//   replace: (unacknowledged$q - owed_sent) + 32'h1
 //   with: unacknowledged$q + (owed_sent == 0)
 // mutant: number_counts_what_was_taken, it does not wrap where the other end does
 //   in: cxl_link$retry
-//   replace: if ((eseq_next) == (wrap$q)) begin
+//   replace: if (eseq_next == wrap$q) begin
 //   with: if (1'b0) begin
 // mutant: given_up_is_given_up, a flit brings it back
 //   in: cxl_link$retry
@@ -46,7 +46,7 @@
 //   with: if (falls && ~fault_now[3]) begin
 // mutant: acknowledges_what_was_sent, more may be acknowledged than was sent
 //   in: cxl_link$retry
-//   replace: (acked) > ((used) & 8'hff)
+//   replace: acked > ((used) & 8'hff)
 //   with: 1'b0
 `include "common.svh"
 
