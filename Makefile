@@ -85,6 +85,7 @@ soak: setup ## ten million random requests, hardware against golden model; then 
 	$(SPLITMEM) soak
 	$(CARGO) test -q $(LOCKED) $(PROFILE) -p splitmem-cxl-host --test link -- --ignored --nocapture
 	$(CARGO) test -q $(LOCKED) $(PROFILE) -p splitmem-hdl --test micro -- --ignored --nocapture
+	$(CARGO) test -q $(LOCKED) $(PROFILE) -p splitmem-hdl --test link -- --ignored --nocapture
 	scripts/fuzz.sh $(FUZZ_INPUTS)
 	$(CARGO) build -q $(LOCKED) $(PROFILE) -p splitmem -p splitmem-preload
 	for how in '--local 512KiB' '--local 2MiB --profile network'; do \

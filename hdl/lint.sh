@@ -31,7 +31,7 @@ for config in large small hdl/configs/tiny.toml hdl/configs/micro.toml; do
     echo "lint: $config is clean"
 done
 # What stands beside it is the same for every configuration.
-for block in axi_port cxl_mem pcie_plain pcie_uscale spi_bridge; do
+for block in axi_port cxl_link cxl_mem pcie_plain pcie_uscale spi_bridge; do
     lint $block $block
     echo "lint: $block is clean"
 done

@@ -207,6 +207,55 @@ impl Event {
     }
 }
 
+/// Why the link layer gave the link up: what no retry heals. Sections are those of CXL 3.1.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LinkFault {
+    /// A control flit of unknown kind (4.2.7).
+    Control = 1,
+    /// A control flit between a message and its data (4.2.5).
+    Interrupted = 2,
+    /// A slot format that carries nothing of CXL.mem, or data that no header announced (4.2.3).
+    Format = 3,
+    /// A slot has a header where data are due (4.2.5).
+    DataDue = 4,
+    /// More Req than a flit may carry (4.2.5).
+    TooMany = 5,
+    /// Half a line, or byte enables that the message has not or lacks (4.2.3).
+    Shape = 6,
+    /// Something before INIT.Param, or a second one (4.2.7).
+    Init = 7,
+    /// More messages than credits were given for (4.2.3).
+    Overflow = 8,
+    /// More flits were acknowledged than sent (4.2.8.1).
+    Acknowledged = 9,
+    /// A flit was asked for that is not in the retry buffer (4.2.8.1).
+    Forgotten = 10,
+    /// Too many retries and trainings of the physical layer (4.2.8.5.1).
+    Retries = 11,
+}
+
+impl LinkFault {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::Control,
+        Self::Interrupted,
+        Self::Format,
+        Self::DataDue,
+        Self::TooMany,
+        Self::Shape,
+        Self::Init,
+        Self::Overflow,
+        Self::Acknowledged,
+        Self::Forgotten,
+        Self::Retries,
+    ];
+
+    /// From its code; `None` if there is no such one: 0 says that the link was not given up.
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|fault| *fault as u8 == code)
+    }
+}
+
 /// The front end's registers from one of its two sides.
 pub trait WordBus {
     /// Reads a word.

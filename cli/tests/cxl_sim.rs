@@ -12,6 +12,7 @@ use splitmem_abi::geometry::PageSize;
 use splitmem_abi::mailbox::{Address, Command, Permission, ReturnCode};
 use splitmem_abi::request::{Op, Status};
 use splitmem_cli::machine::cxl_sim::CxlSimTransport;
+use verilator_tb::cxl::LinkOptions;
 use verilator_tb::dram::{Fill, IdealMemory, LineStore};
 use verilator_tb::{Component, Hw, Machine, MonitorOptions};
 
@@ -38,13 +39,22 @@ fn run(transport: &mut dyn Transport, all: &[Submission]) -> HashMap<u64, Comple
 
 #[test]
 fn random_work_ends_as_on_the_golden_model() {
-    let seed = 21;
+    work_ends_as_on_the_golden_model(None, 30, 21);
+}
+
+#[test]
+fn so_it_does_over_a_link_with_bit_errors() {
+    let link = LinkOptions { flight: 16, errors: 1e-3, seed: 5 };
+    work_ends_as_on_the_golden_model(Some(link), 20, 22);
+}
+
+fn work_ends_as_on_the_golden_model(link: Option<LinkOptions>, rounds: usize, seed: u64) {
     println!("seed {seed}");
     let mut rng = SmallRng::seed_from_u64(seed);
     let dram = IdealMemory::new(LineStore::new(1 << 18, Fill::Noise(1)), 20);
     let component = Component::new(Hw::Small, dram).unwrap();
     let machine = Machine::boot(component, MonitorOptions::default()).unwrap();
-    let mut sim = CxlSimTransport::new(machine, 200.0).unwrap();
+    let mut sim = CxlSimTransport::new(machine, 200.0, link).unwrap();
     let mut model = ModelTransport::new(HwConfig::SMALL).unwrap();
     let mut ranges = Vec::new();
     for (pid, permission) in [(1, Permission::RW), (2, Permission::RW), (3, Permission::RO)] {
@@ -52,7 +62,7 @@ fn random_work_ends_as_on_the_golden_model() {
         ranges.push((pid, va, alloc(&mut model, pid, permission)));
     }
     let mut statuses = HashMap::new();
-    for round in 0..30 {
+    for round in 0..rounds {
         let mut batches = [Vec::new(), Vec::new()];
         for id in 0..rng.random_range(1..60) {
             let (pid, ours, models) = ranges[rng.random_range(0..ranges.len())];

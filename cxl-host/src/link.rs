@@ -29,6 +29,8 @@ const FORCE_ACKS: u8 = 16;
 const FLUSH: u32 = 32;
 /// Flit times after which a request counts as lost.
 const TIMEOUT: u32 = 4096;
+/// Where sequence numbers wrap until INIT.Param says it (4.2.7).
+const WRAP_BEFORE_INIT: u8 = 9;
 /// Requests before the physical layer is trained again, and trainings before the link is given up.
 const MOST_RETRIES: u8 = 10;
 
@@ -117,6 +119,8 @@ pub struct Link {
     asked: Option<RetryRequest>,
     init_sent: bool,
     // Receiving.
+    /// A clean flit came: the other end is there.
+    heard: bool,
     local: Local,
     init_seen: bool,
     /// Sequence number of the next good flit, and where it wraps.
@@ -149,10 +153,11 @@ impl Link {
             sequence: None,
             asked: None,
             init_sent: false,
+            heard: false,
             local: Local::Normal,
             init_seen: false,
             expected: 0,
-            wrap: BUFFER,
+            wrap: WRAP_BEFORE_INIT,
             retries: 0,
             trainings: 0,
             waited: 0,
@@ -213,6 +218,16 @@ impl Link {
         let pending = self.acks > 1 || self.owed.iter().any(|&owed| owed > 0);
         self.flush = if pending { self.flush + 1 } else { 0 };
         flit
+    }
+
+    /// The physical layer was trained again: flits on their way may be lost, so that everything from
+    /// the expected one on is asked for, and nothing is acknowledged that was asked before (4.2.8.6).
+    pub fn reinit(&mut self) {
+        if self.local != Local::Abort {
+            self.local = Local::Request;
+            (self.retries, self.frames, self.waited) = (0, 0, 0);
+            (self.sequence, self.asked) = (None, None);
+        }
     }
 
     fn choose(&mut self) -> Option<Flit> {
@@ -289,6 +304,10 @@ impl Link {
     /// A flit that was never sent, kept for the other end to ask for again.
     fn fresh(&mut self) -> Option<Flit> {
         let free = usize::from(BUFFER) - self.buffer.len();
+        // Until the other end was heard, it may not listen yet.
+        if !self.heard {
+            return Some(Control::RetryIdle.to_flit(Header::default()));
+        }
         if !self.init_sent {
             self.init_sent = true;
             let flit = Control::InitParam { wrap: BUFFER }.to_flit(Header::default());
@@ -312,7 +331,9 @@ impl Link {
             let flit = self.packer.flit(header);
             return Some(self.keep(flit, false));
         }
-        if starving && free > 1 && self.packer.is_empty() {
+        // The last place but one is for a flit that frees places at the other end (4.2.8.1).
+        let fits = free > 2 || free == 2 && self.acks > 0;
+        if starving && fits && self.packer.is_empty() {
             let header = self.credits();
             let flit = Control::Ack { acks: self.acks }.to_flit(header);
             (self.acks, self.flush) = (0, 0);
@@ -372,6 +393,7 @@ impl Link {
             }
             return self.alive();
         }
+        self.heard = true;
         let data = self.local == Local::Normal && self.unpacker.expects_all_data();
         if !data && flit.header().control {
             match Control::from_flit(flit) {

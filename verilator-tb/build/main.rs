@@ -63,12 +63,14 @@ fn build() -> Result<(), Box<dyn Error>> {
     }
 
     models.push(block(&tools, &cache, &base, "cxl_mem", &splitmem_hdl::cxl::emit())?);
+    models.push(block(&tools, &cache, &base, "cxl_link", &splitmem_hdl::cxl::link::emit())?);
     models.push(block(&tools, &cache, &base, "pcie_plain", &splitmem_hdl::pcie::emit_plain())?);
     models.push(block(&tools, &cache, &base, "spi_bridge", &splitmem_hdl::spi::emit())?);
 
     // The shim is compiled against the models' headers, so that their keys are part of its own.
-    let sources = ["cpp/shim.cpp", "cpp/cxl.cpp", "cpp/pcie.cpp", "cpp/spi.cpp"];
-    let headers = ["cpp/shim.h", "cpp/cxl.h", "cpp/pcie.h", "cpp/spi.h"];
+    let names = ["shim", "cxl", "cxl_link", "pcie", "spi"];
+    let sources = names.map(|name| format!("cpp/{name}.cpp"));
+    let headers = names.map(|name| format!("cpp/{name}.h"));
     let mut key = base.clone();
     for file in headers.iter().chain(&sources) {
         key.add(&std::fs::read_to_string(file)?);

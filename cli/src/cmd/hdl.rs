@@ -25,9 +25,10 @@ hdl/configs/large.toml is a file to start from.";
 #[derive(clap::Subcommand, Debug)]
 enum Action {
     /// Write the component as Verilog (DIR/top.v, module `top`), and the front ends that stand at its
-    /// request ports (DIR/NAME.v, module NAME): the CXL.mem device cxl_mem, and the PCIe endpoint on a
-    /// plain TLP interface, pcie_plain, and on AMD's UltraScale+ block, pcie_uscale, and the AXI4
-    /// subordinate axi_port; and beside its monitor's bus, the SPI bridge spi_bridge.
+    /// request ports (DIR/NAME.v, module NAME): the CXL.mem device cxl_mem and its link layer cxl_link,
+    /// the PCIe endpoint on a plain TLP interface, pcie_plain, and on AMD's UltraScale+ block,
+    /// pcie_uscale, and the AXI4 subordinate axi_port; and beside its monitor's bus, the SPI bridge
+    /// spi_bridge.
     #[command(after_help = EMIT_EXAMPLES)]
     Emit {
         /// Hardware configuration: large, small, or a TOML file.
@@ -53,6 +54,7 @@ impl Args {
         whole_file::write(&output.join("top.v"), &splitmem_hdl::emit(&config))?;
         // The front ends are the same for every configuration.
         whole_file::write(&output.join("cxl_mem.v"), &splitmem_hdl::cxl::emit())?;
+        whole_file::write(&output.join("cxl_link.v"), &splitmem_hdl::cxl::link::emit())?;
         whole_file::write(&output.join("pcie_plain.v"), &splitmem_hdl::pcie::emit_plain())?;
         whole_file::write(&output.join("pcie_uscale.v"), &splitmem_hdl::pcie::emit_uscale())?;
         whole_file::write(&output.join("axi_port.v"), &splitmem_hdl::axi::emit())?;

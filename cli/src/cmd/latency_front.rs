@@ -31,17 +31,25 @@ pub(super) struct Front {
 /// CXL.mem messages at the device's transaction layer.
 pub(super) const CXL: Front = Front {
     word: "cxl",
-    label: "CXL.mem, transaction layer",
+    label: "CXL.mem, transaction layer, and with its link layer",
     measure: measure_cxl,
-    keys: &["cxl_memrd", "cxl_memwr", "cxl_memrd_miss", "cxl_first_write"],
+    keys: &[
+        "cxl_memrd",
+        "cxl_memwr",
+        "cxl_memrd_miss",
+        "cxl_first_write",
+        "cxl_memrd_link",
+        "cxl_memwr_link",
+    ],
     published: &[
         ("published_cxl_ns_min", "  published CXL devices (Melody, ASPLOS'25), from", 140),
         ("published_cxl_ns_max", "  published CXL devices, to", 410),
     ],
-    caveat: "those have link, host and DRAM in them; ours has neither link nor host",
+    caveat: "those have link, host and DRAM in them; ours has neither physical layer nor host",
     caption:
         "A message's way through an idle component over the ideal memory, from the cycle in which \
-              M2S was accepted to that in which S2M was taken.",
+              M2S was accepted to that in which S2M was taken; flit to flit, from the cycle in which \
+              the first flit came to that in which the last one left.",
 };
 
 /// TLPs at the PCIe endpoint.

@@ -27,7 +27,7 @@ use splitmem_abi::regs::Counter;
 use splitmem_abi::request::{Op, Request, Response, Status};
 use splitmem_cxl_host::message::Message;
 use splitmem_cxl_host::requester::{Access, Outcome, Requester};
-use verilator_tb::cxl::{CxlComponent, CxlFront};
+use verilator_tb::cxl::{CxlComponent, CxlFront, LinkOptions};
 use verilator_tb::dram::LineMemory;
 use verilator_tb::{ComponentError, Machine, Side};
 
@@ -37,6 +37,8 @@ const DEPTH: usize = 256;
 const AHEAD: usize = 2;
 /// Messages in flight; the device holds 64.
 const TAGS: u16 = 128;
+/// The same over a link, which has room for more of them before the device: its event log holds 64.
+const LINK_TAGS: u16 = 64;
 /// Cycles that pass when a caller looks for completions without waiting.
 const GLANCE: u64 = 16;
 /// Cycles without any progress after which the component counts as dead; see `rtl`.
@@ -80,20 +82,30 @@ pub struct CxlSimTransport<M: LineMemory> {
 }
 
 impl<M: LineMemory> CxlSimTransport<M> {
-    /// Over a machine whose monitor is up. `clock_mhz` turns its cycles into time.
+    /// Over a machine whose monitor is up. `clock_mhz` turns its cycles into time. With a `link`,
+    /// messages go through the device's link layer.
     ///
     /// # Errors
     /// [`ComponentError`] if the device cannot be simulated, or does not let its decoder be
     /// committed.
-    pub fn new(machine: Machine<M>, clock_mhz: f64) -> Result<Self, ComponentError> {
-        let mut dut = CxlComponent::new(machine, CxlFront::new()?);
+    pub fn new(
+        machine: Machine<M>,
+        clock_mhz: f64,
+        link: Option<LinkOptions>,
+    ) -> Result<Self, ComponentError> {
+        let tags = if link.is_some() { LINK_TAGS } else { TAGS };
+        let front = match link {
+            Some(link) => CxlFront::linked(link)?,
+            None => CxlFront::new()?,
+        };
+        let mut dut = CxlComponent::new(machine, front);
         dut.commit(HPA, cxl::APERTURE)?;
         Ok(Self {
             dut,
             clock_mhz,
             jobs: InFlight::default(),
             done: VecDeque::new(),
-            requester: Requester::new(TAGS),
+            requester: Requester::new(tags),
             flying: HashMap::new(),
             busy: HashSet::new(),
             slots: [Slot::default(); WINDOWS],
@@ -270,6 +282,9 @@ impl<M: LineMemory> CxlSimTransport<M> {
 
     /// Whether component and monitor are still well.
     fn check(&mut self) -> Result<(), TransportError> {
+        if let Some(why) = self.dut.front().link_failure() {
+            return Err(TransportError::Gone(why.to_owned()));
+        }
         let machine = self.dut.inner();
         if let Some(fault) = machine.component().fault() {
             return Err(TransportError::Protocol(fault.to_owned()));

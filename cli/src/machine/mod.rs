@@ -27,6 +27,7 @@ use pcomponent_driver::{MemoryError as DriverError, RemoteMemory};
 use splitmem_abi::config::HwConfig;
 use splitmem_abi::geometry::PageSize;
 use splitmem_cxl_host::linux::dax;
+use verilator_tb::cxl::LinkOptions;
 use verilator_tb::dram::{Fill, IdealMemory, LineMemory, LineStore, Preset, TimedDram};
 use verilator_tb::{Component, Hw, Machine, MonitorOptions, MonitorPlace};
 
@@ -45,6 +46,8 @@ use session::Session;
 const MEMORY: u64 = 256 << 20;
 /// Cycles from command to reply of the ideal DRAM.
 const IDEAL_LATENCY: u32 = 20;
+/// Cycles that a flit is on its way.
+const FLIGHT: usize = 16;
 /// The process that the workload is.
 const PID: u16 = 1;
 
@@ -177,6 +180,11 @@ pub struct MachineArgs {
     #[arg(long, value_name = "NAME|FILE")]
     pub dax: Option<PathBuf>,
 
+    /// With --backend cxl-sim: messages go through the link layer, as flits, of which this share is hit by
+    /// bit errors on its way
+    #[arg(long, value_name = "ERRORS", num_args = 0..=1, default_missing_value = "0", value_parser = parse_share)]
+    pub link: Option<f64>,
+
     /// Record the component's signals in this FST file (slow: for short runs)
     #[arg(long, value_name = "FILE.fst")]
     pub trace: Option<PathBuf>,
@@ -295,6 +303,9 @@ impl MachineArgs {
                  component has; use --backend rtl",
             );
         }
+        if self.link.is_some() && self.backend != Backend::CxlSim {
+            return usage("--link is between a host and its CXL device: use --backend cxl-sim");
+        }
         if (self.backend == Backend::Cxl) != self.dax.is_some() {
             return usage("--backend cxl and --dax go together: the one maps what the other names");
         }
@@ -357,7 +368,8 @@ impl MachineArgs {
             }
             Backend::CxlSim => {
                 let machine = self.simulation(frames, config.monitor)?.into_machine();
-                let transport = CxlSimTransport::new(machine, f64::from(self.clock));
+                let link = self.link.map(|errors| LinkOptions { flight: FLIGHT, errors, seed: 1 });
+                let transport = CxlSimTransport::new(machine, f64::from(self.clock), link);
                 Ok(Box::new(transport.map_err(verilator_tb::MachineError::from)?))
             }
         }
@@ -392,6 +404,9 @@ impl MachineArgs {
             facts.add("dram", "DRAM", word(&self.dram), "");
             facts.add("clock_mhz", "Clock of the component", u64::from(self.clock), "MHz");
             facts.add("monitor", "Memory monitor runs in", self.monitor.to_string(), "");
+        }
+        if let Some(errors) = self.link {
+            facts.add("link_errors", "CXL link: flits hit by bit errors", errors, "of all");
         }
         if let Some(dax) = &self.dax {
             facts.add("dax", "Mapped memory", dax.display().to_string(), "");
@@ -435,6 +450,14 @@ impl CacheArgs {
                 Ok(config.into())
             }
         }
+    }
+}
+
+/// A probability that leaves something to get through.
+fn parse_share(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(share) if (0.0..=0.1).contains(&share) => Ok(share),
+        _ => Err("expected a share of the flits from 0 to 0.1, such as 1e-4".into()),
     }
 }
 

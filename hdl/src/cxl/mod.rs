@@ -17,6 +17,7 @@ pub mod decoder;
 pub mod device;
 pub mod events;
 pub mod front;
+pub mod link;
 pub mod mailbox;
 pub mod poison;
 pub mod port;

@@ -95,8 +95,13 @@ impl Verilated {
     }
 
     pub fn set_line(&mut self, name: &str, line: &[u8; 64]) {
-        let words: Vec<_> =
-            line.chunks(4).map(|w| u32::from_le_bytes([w[0], w[1], w[2], w[3]])).collect();
+        self.set_bytes(name, line);
+    }
+
+    /// A port of any width: its bytes, the lowest first.
+    pub fn set_bytes(&mut self, name: &str, bytes: &[u8]) {
+        let word = |w: &[u8]| (0..).zip(w).fold(0, |word, (i, b)| word | u32::from(*b) << (8 * i));
+        let words: Vec<_> = bytes.chunks(4).map(word).collect();
         self.set_words(name, &words);
     }
 
@@ -126,6 +131,10 @@ impl Verilated {
     }
 
     pub fn get_line(&self, name: &str) -> [u8; 64] {
+        self.get_bytes(name)
+    }
+
+    pub fn get_bytes<const N: usize>(&self, name: &str) -> [u8; N] {
         let words = self.get_words(name);
         std::array::from_fn(|i| words[i / 4].to_le_bytes()[i % 4])
     }

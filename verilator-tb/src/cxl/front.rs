@@ -5,8 +5,10 @@ use std::collections::VecDeque;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use splitmem_abi::request::Line;
+use splitmem_cxl_host::link::LinkCounts;
 use splitmem_cxl_host::message::{DevLoad, Drs, Message, Ndr, Req, ReqOpcode, Rwd, RwdOpcode};
 
+use super::linked::{FlitsSeen, LinkOptions, Linked};
 use super::verilated::{Inputs, Outputs, VerilatedCxl, WordIn, WordOut};
 use crate::bus::Side;
 use crate::component::ComponentError;
@@ -70,6 +72,8 @@ impl WordMaster {
 /// The CXL.mem device, simulated cycle by cycle.
 pub struct CxlFront {
     model: VerilatedCxl,
+    /// Messages go over a link; without it they stand at the device's pins.
+    link: Option<Linked>,
     inputs: Box<Inputs>,
     outputs: Box<Outputs>,
     reqs: VecDeque<RawReq>,
@@ -100,8 +104,21 @@ impl CxlFront {
     /// # Errors
     /// [`ComponentError::NoMemory`].
     pub fn new() -> Result<Self, ComponentError> {
+        Self::over(None)
+    }
+
+    /// The same behind its link layer: messages go as flits. Its stalls are the link's.
+    ///
+    /// # Errors
+    /// [`ComponentError::NoMemory`].
+    pub fn linked(options: LinkOptions) -> Result<Self, ComponentError> {
+        Self::over(Some(Linked::new(options)?))
+    }
+
+    fn over(link: Option<Linked>) -> Result<Self, ComponentError> {
         let mut front = Self {
             model: VerilatedCxl::new().ok_or(ComponentError::NoMemory)?,
+            link,
             inputs: Box::default(),
             outputs: Box::default(),
             reqs: VecDeque::new(),
@@ -135,16 +152,20 @@ impl CxlFront {
 
     /// Queues a message. One that goes to the host is an error of the caller's and is dropped.
     pub fn send(&mut self, message: &Message) {
-        match message {
-            Message::Req(req) => {
+        self.in_flight += match message {
+            Message::Req(req) => usize::from(req.opcode != ReqOpcode::MemSpecRd),
+            Message::Rwd(_) => 1,
+            Message::Ndr(_) | Message::Drs(_) => return,
+        };
+        match (&mut self.link, message) {
+            (Some(link), message) => link.send(*message),
+            (None, Message::Req(req)) => {
                 self.reqs.push_back(RawReq { opcode: req.opcode as u8, req: *req });
-                self.in_flight += usize::from(req.opcode != ReqOpcode::MemSpecRd);
             }
-            Message::Rwd(rwd) => {
+            (None, Message::Rwd(rwd)) => {
                 self.rwds.push_back(RawRwd { opcode: rwd.opcode as u8, rwd: *rwd });
-                self.in_flight += 1;
             }
-            Message::Ndr(_) | Message::Drs(_) => {}
+            (None, Message::Ndr(_) | Message::Drs(_)) => {}
         }
     }
 
@@ -164,7 +185,22 @@ impl CxlFront {
 
     /// Messages that are queued.
     pub fn queued(&self) -> usize {
-        self.reqs.len() + self.rwds.len()
+        self.reqs.len() + self.rwds.len() + self.link.as_ref().map_or(0, Linked::queued)
+    }
+
+    /// Why the link is down; `None` if it is up, or if there is none.
+    pub fn link_failure(&self) -> Option<&str> {
+        self.link.as_ref().and_then(Linked::failure)
+    }
+
+    /// What the host's end of the link counted.
+    pub fn link_counts(&self) -> LinkCounts {
+        self.link.as_ref().map(Linked::counts).unwrap_or_default()
+    }
+
+    /// Flits that passed the link's pins in the last cycle.
+    pub fn flits_seen(&self) -> FlitsSeen {
+        self.link.as_ref().map(Linked::seen).unwrap_or_default()
     }
 
     /// Whether all that was sent and has an answer was answered.
@@ -237,7 +273,13 @@ impl CxlFront {
         }
         self.model.low(&self.inputs, &mut self.outputs);
         self.settle();
+        if let Some(link) = &mut self.link {
+            link.high(&self.outputs);
+        }
         self.model.high(&mut self.outputs);
+        while let Some(message) = self.link.as_mut().and_then(Linked::take) {
+            self.arrived(message);
+        }
         self.cycle += 1;
     }
 
@@ -270,14 +312,24 @@ impl CxlFront {
         }
         pins.ndr_ready = !roll(stalls.answer);
         pins.drs_ready = !roll(stalls.answer);
+        if let Some(link) = &mut self.link {
+            let reset = pins.reset;
+            link.low(&self.outputs, reset, pins);
+        }
         for (bus, pins) in self.buses.iter_mut().zip(&mut pins.bus) {
             bus.drive(pins);
         }
     }
 
+    fn arrived(&mut self, message: Message) {
+        self.answers.push_back(Taken { message, cycle: self.cycle });
+        self.in_flight = self.in_flight.saturating_sub(1);
+    }
+
     fn settle(&mut self) {
         let (pins, outs) = (&mut *self.inputs, &*self.outputs);
         self.seen = FrontSeen::default();
+        let mut taken = [None; 2];
         if pins.req_valid && outs.req_ready {
             self.seen.accepted = Some(pins.req_tag);
             self.reqs.pop_front();
@@ -297,17 +349,19 @@ impl CxlFront {
                 ..Drs::data(outs.drs_tag, outs.drs_data)
             };
             self.seen.answered[0] = Some(drs.tag);
-            self.answers.push_back(Taken { message: Message::Drs(drs), cycle: self.cycle });
-            self.in_flight = self.in_flight.saturating_sub(1);
+            taken[0] = Some(Message::Drs(drs));
         }
         if outs.ndr_valid && pins.ndr_ready {
             let ndr = Ndr { ld_id: outs.ndr_ld_id, load, ..Ndr::cmp(outs.ndr_tag) };
             self.seen.answered[1] = Some(ndr.tag);
-            self.answers.push_back(Taken { message: Message::Ndr(ndr), cycle: self.cycle });
-            self.in_flight = self.in_flight.saturating_sub(1);
+            taken[1] = Some(Message::Ndr(ndr));
         }
         for (i, bus) in self.buses.iter_mut().enumerate() {
             bus.settle(&pins.bus[i], &outs.bus[i]);
+        }
+        // Over a link, they are on their way now.
+        if self.link.is_none() {
+            taken.into_iter().flatten().for_each(|message| self.arrived(message));
         }
     }
 }

@@ -1,10 +1,11 @@
 //! The CXL.mem port: what the device's transaction layer adds to the native port, stage by stage, and
-//! how many lines a cycle go through it. Without a link layer: messages stand at its pins.
+//! how many lines a cycle go through it; then the same with its link layer, from flit to flit at the
+//! pins of the physical layer.
 
 use super::rig::{misbehaved, Table};
 use super::{LatencyError, Report};
 use crate::component::Component;
-use crate::cxl::{CxlComponent, CxlFront, Joined as _};
+use crate::cxl::{CxlComponent, CxlFront, Joined as _, LinkOptions};
 use crate::dram::IdealMemory;
 use crate::hw::Hw;
 use rand::rngs::SmallRng;
@@ -67,6 +68,8 @@ impl Route {
 
 const FIRST: &str = "M2S to native request";
 const LAST: &str = "native answer to S2M";
+const IN: &str = "flit to M2S";
+const OUT: &str = "S2M to flit";
 
 type Dut = CxlComponent<Component<IdealMemory>>;
 
@@ -75,23 +78,10 @@ type Dut = CxlComponent<Component<IdealMemory>>;
 /// # Errors
 /// [`LatencyError`].
 pub fn measure_cxl(hw: Hw, seed: u64) -> Result<(Report, Vec<Route>), LatencyError> {
-    let mut table = Table::new(hw, 8);
-    // The first pages have frames; the last one is to be written first.
-    let fits = (0..=2 * PAGES).all(|page| table.map(PID, page << PAGE_SHIFT, page < 2 * PAGES));
-    if !fits {
-        return Err(misbehaved(DOING, "the pages do not fit the table"));
-    }
-    let (first, _) = table.rest();
-    let mut rig = table.into_ideal_rig(hw)?;
-    rig.push_frames(first, 16, false)?;
-    rig.wait_cleared(8, false)?;
-    let native = native_rate(&mut rig.dut, seed)?;
-    let mut dut = CxlComponent::new(rig.dut, CxlFront::new()?);
-    dut.commit(HPA, 1 << WINDOW_SHIFT)?;
-    let window = Window { pid: PID, va: 0, bytes: 1 << WINDOW_SHIFT, read: true, write: true };
-    dut.show(0, &window)?;
+    let mut component = component(hw)?;
+    let native = native_rate(&mut component, seed)?;
+    let mut dut = join(component, CxlFront::new()?)?;
 
-    let line = |page: u64, line: u64| HPA + (page << PAGE_SHIFT) + (line << 6);
     let mut routes = Vec::new();
     for (name, message) in [
         ("MemRd, TLB hit", Message::Req(Req::read(1, line(0, 1)))),
@@ -120,23 +110,99 @@ pub fn measure_cxl(hw: Hw, seed: u64) -> Result<(Report, Vec<Route>), LatencyErr
     let label = "  native reads on the same port, to compare";
     report.add("native_requests_per_cycle", label, native, "requests/cycle");
     report.add("cxl_dev_load", "DevLoad under that load, at most (0 to 3)", read_load, "");
+    measure_link(hw, seed, &mut report, &mut routes)?;
     Ok((report, routes))
+}
+
+/// The line of a page, as the host sees it.
+fn line(page: u64, line: u64) -> u64 {
+    HPA + (page << PAGE_SHIFT) + (line << 6)
+}
+
+/// A component whose first pages have frames; the last one is to be written first.
+fn component(hw: Hw) -> Result<Component<IdealMemory>, LatencyError> {
+    let mut table = Table::new(hw, 8);
+    let fits = (0..=2 * PAGES).all(|page| table.map(PID, page << PAGE_SHIFT, page < 2 * PAGES));
+    if !fits {
+        return Err(misbehaved(DOING, "the pages do not fit the table"));
+    }
+    let (first, _) = table.rest();
+    let mut rig = table.into_ideal_rig(hw)?;
+    rig.push_frames(first, 16, false)?;
+    rig.wait_cleared(8, false)?;
+    Ok(rig.dut)
+}
+
+/// The device before it, as host and monitor set it up.
+fn join(component: Component<IdealMemory>, front: CxlFront) -> Result<Dut, LatencyError> {
+    let mut dut = CxlComponent::new(component, front);
+    dut.commit(HPA, 1 << WINDOW_SHIFT)?;
+    let window = Window { pid: PID, va: 0, bytes: 1 << WINDOW_SHIFT, read: true, write: true };
+    dut.show(0, &window)?;
+    Ok(dut)
+}
+
+/// The same with the link layer; and its rate when flits are hit.
+fn measure_link(
+    hw: Hw,
+    seed: u64,
+    report: &mut Report,
+    routes: &mut Vec<Route>,
+) -> Result<(), LatencyError> {
+    let mut dut = join(component(hw)?, CxlFront::linked(LinkOptions::default())?)?;
+    // The pages' translations, and the link's first exchange of credits.
+    rate(&mut dut, seed, false)?;
+    for (name, message) in [
+        ("MemRd, TLB hit, flit to flit", Message::Req(Req::read(1, line(0, 1)))),
+        ("MemWr, TLB hit, flit to flit", Message::Rwd(Rwd::write(2, line(0, 2), [7; 64]))),
+    ] {
+        routes.push(watch(&mut dut, name, message)?);
+    }
+    let of = |i: usize| routes[routes.len() - 2 + i].cycles() as f64;
+    let label = "MemRd to MemData, TLB hit, first flit in to last flit out";
+    report.add("cxl_memrd_link_cycles", label, of(0), "cycles");
+    let label = "MemWr to Cmp, TLB hit, first flit in to flit out";
+    report.add("cxl_memwr_link_cycles", label, of(1), "cycles");
+    let (reads, _) = rate(&mut dut, seed, false)?;
+    let (mixed, _) = rate(&mut dut, seed, true)?;
+    let label = "MemRd over the link, TLB hits (a flit holds 0.8 lines)";
+    report.add("cxl_link_requests_per_cycle", label, reads, "requests/cycle");
+    let label = "  MemRd and MemWr, one to one";
+    report.add("cxl_link_mixed_requests_per_cycle", label, mixed, "requests/cycle");
+    for (key, label, errors) in [
+        ("cxl_link_requests_per_cycle_1e4", "  MemRd, 1 flit in 10,000 hit", 1e-4),
+        ("cxl_link_requests_per_cycle_1e3", "  MemRd, 1 flit in 1,000 hit", 1e-3),
+    ] {
+        let options = LinkOptions { errors, seed, ..LinkOptions::default() };
+        let mut dut = join(component(hw)?, CxlFront::linked(options)?)?;
+        rate(&mut dut, seed, false)?;
+        let (reads, _) = rate(&mut dut, seed, false)?;
+        report.add(key, label, reads, "requests/cycle");
+    }
+    Ok(())
 }
 
 /// Follows one message through an idle component.
 fn watch(dut: &mut Dut, name: &'static str, message: Message) -> Result<Route, LatencyError> {
     // Nothing else is under way: let the last one's tail pass.
-    for _ in 0..64 {
+    for _ in 0..256 {
         dut.tick();
     }
     dut.front().send(&message);
+    let (mut came, mut left) = (None, None);
     let (mut accepted, mut native, mut command) = (None, None, None);
     let (mut walk, mut walked, mut replied, mut answered) = (None, None, None, None);
     for cycle in 0..PATIENCE {
         dut.tick();
         let seen = *dut.inner().inner().seen();
+        if dut.front().flits_seen().came {
+            came.get_or_insert(cycle);
+        }
         if dut.front().seen().accepted.is_some() {
             accepted = Some(cycle);
+        }
+        if dut.front().seen().answered != [None; 2] {
+            left = Some(cycle);
         }
         if seen.accepted[0].is_some() {
             native = Some(cycle);
@@ -160,22 +226,24 @@ fn watch(dut: &mut Dut, name: &'static str, message: Message) -> Result<Route, L
                     return Err(misbehaved(DOING, format!("{name} was answered with poison")));
                 }
             }
-            let times = (accepted, native, command, replied, answered);
-            let (Some(a), Some(n), Some(c), Some(r), Some(p)) = times else {
+            let times = (accepted, native, command, replied, answered, left);
+            let (Some(a), Some(n), Some(c), Some(r), Some(p), Some(l)) = times else {
                 return Err(misbehaved(DOING, format!("{name} did not go its way: {times:?}")));
             };
             let line_read = walk.zip(walked).map_or(0, |(from, to)| to - from);
-            return Ok(Route {
-                name,
-                stages: vec![
-                    (FIRST, n - a),
-                    ("translation", c - n - line_read),
-                    ("page-table line read", line_read),
-                    ("DRAM", r - c),
-                    ("native answer", p - r),
-                    (LAST, cycle - p),
-                ],
-            });
+            let mut stages = vec![
+                (FIRST, n - a),
+                ("translation", c - n - line_read),
+                ("page-table line read", line_read),
+                ("DRAM", r - c),
+                ("native answer", p - r),
+                (LAST, l - p),
+            ];
+            if let Some(came) = came {
+                stages.insert(0, (IN, a - came));
+                stages.push((OUT, cycle - l));
+            }
+            return Ok(Route { name, stages });
         }
     }
     Err(misbehaved(DOING, format!("no answer to {name}")))
@@ -258,7 +326,11 @@ mod tests {
         for route in &routes {
             assert_eq!(route.added(), 4, "{route:?}");
         }
+        // One flit brings a MemRd, two a MemWr; the last chunk of a line goes with a second flit.
+        let ends = |route: &Route| (route.stages[0].1, route.stages[route.stages.len() - 1].1);
+        assert_eq!(routes[4..].iter().map(ends).collect::<Vec<_>>(), [(2, 3), (3, 2)]);
         let value = |key| report.figure(key).unwrap().value;
         assert!(value("cxl_requests_per_cycle") > 0.99 * value("native_requests_per_cycle"));
+        assert!(value("cxl_link_requests_per_cycle") > 0.79);
     }
 }
