@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use verilator_tb::soc::{Debugger, Image, MONITOR};
+use verilator_tb::soc::{Debugger, Image, Isolation};
 
 use crate::board::client::RemoteJtag;
 use crate::board::{Board, BoardError, DEBUG_ADDRESS};
@@ -81,7 +81,7 @@ impl Args {
 /// The ELF file, or the built-in firmware.
 pub fn read_elf(path: Option<&PathBuf>) -> Result<Vec<u8>, CliError> {
     match path {
-        None => Ok(MONITOR.to_vec()),
+        None => Ok(Isolation::default().monitor().to_vec()),
         Some(path) => {
             std::fs::read(path).map_err(|source| CliError::Read { path: path.clone(), source })
         }
