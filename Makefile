@@ -46,6 +46,9 @@ run: setup ## count the words of a real text on the simulated component, then me
 	@echo
 	@echo 'The report, to open in a browser: $(REPORT)'
 
+# Byte sequences for the memory monitor's mailbox, guided by coverage: a slice of what 'make soak' does.
+FUZZ_SLICE := 20000
+
 # The quick checks first: a misformatted line should not cost a build to find.
 test: hygiene setup ## everything CI checks: format, lints, tests, proofs, docs, a Linux guest
 	$(CARGO) fmt --all --check
@@ -55,6 +58,7 @@ test: hygiene setup ## everything CI checks: format, lints, tests, proofs, docs,
 	scripts/companion.sh
 	@$(SETUP) emulator || echo 'The firmware of the RP2040 is built, but not run.'
 	$(CARGO) test $(LOCKED) $(PROFILE) --workspace
+	scripts/fuzz.sh $(FUZZ_SLICE)
 	@$(MAKE) --no-print-directory lint prove cosim docs vm-test
 
 companion: setup ## build the memory monitor's firmware for an RP2040 beside the FPGA
@@ -87,6 +91,7 @@ soak: setup ## ten million random requests, hardware against golden model; then 
 	$(CARGO) test -q $(LOCKED) $(PROFILE) -p splitmem-hdl --test micro -- --ignored --nocapture
 	$(CARGO) test -q $(LOCKED) $(PROFILE) -p splitmem-hdl --test link -- --ignored --nocapture
 	scripts/fuzz.sh $(FUZZ_INPUTS)
+	$(CARGO) test -q $(LOCKED) $(PROFILE) -p verilator-tb --test firmware -- --ignored --nocapture
 	$(CARGO) build -q $(LOCKED) $(PROFILE) -p splitmem -p splitmem-preload
 	for how in '--local 512KiB' '--local 2MiB --profile network'; do \
 	    target/release/splitmem run $$how -- \

@@ -10,6 +10,11 @@ use crate::regs::MAILBOX_WORDS;
 /// Payload words of a command or a reply.
 pub type Payload = [u32; MAILBOX_WORDS];
 
+/// Most payload words of a command.
+pub const COMMAND_WORDS: usize = 6;
+/// The payload of a command, without what no command uses.
+pub type CommandWords = [u32; COMMAND_WORDS];
+
 /// Return code of a command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u16)]
@@ -34,6 +39,8 @@ pub enum ReturnCode {
     TablesFull = 8,
     /// The hardware did something that it should not; see the health record.
     Internal = 9,
+    /// The memory failed its test, and nothing is served; the payload says where ([`MemoryFault`]).
+    MemoryFault = 10,
 }
 
 impl ReturnCode {
@@ -50,6 +57,7 @@ impl ReturnCode {
             7 => Self::NotShareable,
             8 => Self::TablesFull,
             9 => Self::Internal,
+            10 => Self::MemoryFault,
             _ => return None,
         })
     }
@@ -161,7 +169,16 @@ impl Command {
 
     /// Writes the payload; gives opcode and length.
     pub fn encode(&self, p: &mut Payload) -> (u16, u16) {
-        match *self {
+        let (opcode, length, words) = self.words();
+        let used = length as usize / 4;
+        p[..used].copy_from_slice(&words[..used]);
+        (opcode, length)
+    }
+
+    /// Opcode, length, and the payload's words, zeros behind them.
+    pub fn words(&self) -> (u16, u16, CommandWords) {
+        let mut p = [0; COMMAND_WORDS];
+        let (opcode, length) = match *self {
             Self::Info => Self::INFO,
             Self::Alloc { pid, pages, size, permission, shareable } => {
                 p[0] = pid as u32;
@@ -172,16 +189,16 @@ impl Command {
                 Self::ALLOC
             }
             Self::Free(range) => {
-                range.encode(p);
+                range.encode(&mut p);
                 Self::FREE
             }
             Self::Protect(range, permission) => {
-                range.encode(p);
+                range.encode(&mut p);
                 p[4] = permission.bits();
                 Self::PROTECT
             }
             Self::Share { source, pid, permission } => {
-                source.encode(p);
+                source.encode(&mut p);
                 p[4] = pid as u32;
                 p[5] = permission.bits();
                 Self::SHARE
@@ -193,7 +210,8 @@ impl Command {
             Self::Health => Self::HEALTH,
             Self::Events => Self::EVENTS,
             Self::PostMortem => Self::POST_MORTEM,
-        }
+        };
+        (opcode, length, p)
     }
 
     /// Reads a command. Every sequence of bytes gives a command or a return code that says why not.
@@ -201,6 +219,15 @@ impl Command {
     /// # Errors
     /// [`ReturnCode::UnknownCommand`], [`ReturnCode::BadLength`] or [`ReturnCode::BadArgument`].
     pub fn decode(opcode: u16, length: u16, p: &Payload) -> Result<Self, ReturnCode> {
+        let [a, b, c, d, e, f, ..] = *p;
+        Self::from_words(opcode, length, &[a, b, c, d, e, f])
+    }
+
+    /// As [`Self::decode`], from as many words as a command can have.
+    ///
+    /// # Errors
+    /// Those of [`Self::decode`].
+    pub fn from_words(opcode: u16, length: u16, p: &CommandWords) -> Result<Self, ReturnCode> {
         let (expected, command) = match opcode {
             0x01 => (Self::INFO, Ok(Self::Info)),
             0x10 => (Self::ALLOC, Self::decode_alloc(p)),
@@ -219,7 +246,7 @@ impl Command {
         command
     }
 
-    fn decode_alloc(p: &Payload) -> Result<Self, ReturnCode> {
+    fn decode_alloc(p: &CommandWords) -> Result<Self, ReturnCode> {
         if p[2] >> 10 != 0 || p[2] & 0xfc != 0 || p[1] == 0 {
             return Err(ReturnCode::BadArgument);
         }
@@ -232,11 +259,11 @@ impl Command {
         })
     }
 
-    fn decode_protect(p: &Payload) -> Result<Self, ReturnCode> {
+    fn decode_protect(p: &CommandWords) -> Result<Self, ReturnCode> {
         Ok(Self::Protect(Range::decode(p)?, decode_permission(p[4])?))
     }
 
-    fn decode_share(p: &Payload) -> Result<Self, ReturnCode> {
+    fn decode_share(p: &CommandWords) -> Result<Self, ReturnCode> {
         Ok(Self::Share {
             source: Range::decode(p)?,
             pid: decode_pid(p[4])?,
@@ -246,14 +273,14 @@ impl Command {
 }
 
 impl Range {
-    fn encode(&self, p: &mut Payload) {
+    fn encode(&self, p: &mut CommandWords) {
         p[0] = self.pid as u32;
         p[1] = self.pages;
         p[2] = self.va as u32;
         p[3] = (self.va >> 32) as u32;
     }
 
-    fn decode(p: &Payload) -> Result<Self, ReturnCode> {
+    fn decode(p: &CommandWords) -> Result<Self, ReturnCode> {
         let range =
             Self { pid: decode_pid(p[0])?, pages: p[1], va: p[2] as u64 | (p[3] as u64) << 32 };
         let size = PageSize::of(range.va);
@@ -351,6 +378,31 @@ word_record! {
         processes,
         /// log2 of the physical address space in bytes.
         pa_bits,
+        /// What the monitor can and did: see the constants.
+        capabilities,
+    }
+}
+
+impl Info {
+    /// Capability: a monitor that is started anew takes over what its predecessor allocated.
+    pub const RECOVERS: u32 = 1 << 0;
+    /// Capability: the memory was tested before requests were let in.
+    pub const MEMORY_TESTED: u32 = 1 << 1;
+    /// Capability: the hardware checks permissions.
+    pub const PERMISSIONS: u32 = 1 << 2;
+    /// Capability: the hardware has counters and histograms.
+    pub const STATISTICS: u32 = 1 << 3;
+}
+
+word_record! {
+    /// What stands in the mailbox with [`ReturnCode::MemoryFault`].
+    MemoryFault {
+        /// Physical byte address of a word of memory: low half.
+        address_lo,
+        /// High half.
+        address_hi,
+        /// The word's wrong bits. None: it is not known which; the 16 bytes from there on are lost.
+        bits,
     }
 }
 
@@ -381,11 +433,22 @@ word_record! {
     }
 }
 
+impl Health {
+    /// Flag: frames are low.
+    pub const FRAMES_LOW: u32 = 1 << 0;
+    /// Flag: the page table is nearly full.
+    pub const TABLE_FULL: u32 = 1 << 1;
+    /// Flag: an uncorrectable error was seen.
+    pub const UNCORRECTABLE: u32 = 1 << 2;
+    /// Flag: events were dropped.
+    pub const EVENTS_DROPPED: u32 = 1 << 3;
+}
+
 word_record! {
     /// Reply to [`Command::PostMortem`]; behind it up to [`POST_MORTEM_TEXT`] words of UTF-8 text,
     /// padded with zeros.
     PostMortem {
-        /// 0 none, 1 panic, 2 processor exception.
+        /// 0 none, 1 panic, 2 processor exception, 3 no sign of life until the watchdog.
         kind,
         /// Times that the monitor was started since power-up.
         starts,
@@ -399,6 +462,46 @@ word_record! {
         time_lo,
         /// High half of it.
         time_hi,
+        /// The part of the firmware that failed, see [`Compartment`].
+        compartment,
+    }
+}
+
+/// Parts of the monitor's firmware, where they are kept apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum Compartment {
+    /// What has all rights: start, gates between the others, watchdog. The whole monitor, where
+    /// nothing is kept apart.
+    Kernel = 0,
+    /// The mailbox's parser.
+    Parser = 1,
+    /// The allocator and page-table writer.
+    Allocator = 2,
+    /// Health, events, counters.
+    Telemetry = 3,
+}
+
+impl Compartment {
+    /// From its number.
+    pub const fn from_number(number: u32) -> Option<Self> {
+        Some(match number {
+            0 => Self::Kernel,
+            1 => Self::Parser,
+            2 => Self::Allocator,
+            3 => Self::Telemetry,
+            _ => return None,
+        })
+    }
+
+    /// Its name, as in the firmware's table of compartments.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Kernel => "kernel",
+            Self::Parser => "parser",
+            Self::Allocator => "allocator",
+            Self::Telemetry => "telemetry",
+        }
     }
 }
 

@@ -15,14 +15,16 @@ use splitmem_abi::mailbox::{Address, Command, Info, Permission};
 use splitmem_abi::request::{Line, Request, Status, FULL_MASK};
 use splitmem_abi::serial::{Kind, Space};
 use splitmem_abi::soc::RAM_BASE;
+use splitmem_hdl::board::ulx3s;
 use std::collections::HashMap;
 use std::convert::Infallible;
-use verilator_tb::soc::{Debugger, Image, Scan, MONITOR};
+use verilator_tb::soc::{Debugger, Image, Isolation, Scan};
 
 const PID: u16 = 3;
 
 fn board() -> Board {
-    let image = Image::read(MONITOR).expect("the monitor");
+    let image =
+        Image::read(Isolation::within(ulx3s::SOC.pmp_regions).monitor()).expect("the monitor");
     Board::power_up(image.segments(), None).expect("a board")
 }
 
@@ -167,7 +169,8 @@ fn a_debugger_halts_the_core_and_reads_its_firmware() {
     let mut debugger = Debugger::attach(Probe(host.leave())).expect("a debug module");
     debugger.halt().expect("it halts");
     let mut words = [0; 4];
-    let image = Image::read(MONITOR).expect("the monitor");
+    let image =
+        Image::read(Isolation::within(ulx3s::SOC.pmp_regions).monitor()).expect("the monitor");
     let (at, bytes) = image.segments().next().expect("a segment");
     debugger.read_words(at, &mut words).expect("its memory");
     let wanted: Vec<u32> = bytes

@@ -11,14 +11,11 @@ use crate::journal::Entry as Logged;
 use crate::pool::Extent;
 use crate::records::{position, Attributes};
 use crate::space::{split, without_first};
-use crate::Monitor;
+use crate::Allocator;
 use splitmem_abi::bus::RegisterBus;
 use splitmem_abi::geometry::{PageSize, KEY_BITS};
-use splitmem_abi::mailbox::{
-    Address, Command, Health, Info, Payload, Permission, Range, ReturnCode, EVENTS_PER_REPLY,
-};
-use splitmem_abi::regs::field::EVENT_STATUS;
-use splitmem_abi::regs::{self, Counter, TableError};
+use splitmem_abi::mailbox::{Address, Command, Info, Payload, Permission, Range, ReturnCode};
+use splitmem_abi::regs::TableError;
 
 /// Where the frames of new mappings come from.
 #[derive(Clone, Copy)]
@@ -31,9 +28,9 @@ enum Frames {
     Of(Range),
 }
 
-impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
-    /// Carries out a command, and writes the reply's payload; gives its bytes.
-    pub(crate) fn execute(
+impl<B: RegisterBus, W: Wait> Allocator<'_, B, W> {
+    /// Does what a command asks for, and writes the reply's payload; gives its bytes.
+    pub(crate) fn carry_out(
         &mut self,
         command: Command,
         payload: &mut Payload,
@@ -50,9 +47,9 @@ impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
             Command::Free(range) => self.free(range)?,
             Command::Protect(range, permission) => self.change(range, permission)?,
             Command::Drop { pid } => self.drop_process(pid)?,
-            Command::Health => return Ok(self.health()?.encode(payload)),
-            Command::Events => return Ok(self.events(payload)?),
-            Command::PostMortem => return Ok(self.last_words(payload)),
+            Command::Health | Command::Events | Command::PostMortem => {
+                return Err(ReturnCode::UnknownCommand.into());
+            }
         }
         Ok(0)
     }
@@ -108,7 +105,10 @@ impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
                 Frames::FirstWrite => self.map_empty(range, attributes)?,
                 _ => self.map_frames(range, attributes, frames)?,
             };
-            let Some(stop) = stop else { return Ok(Address(range.va)) };
+            let Some(stop) = stop else {
+                self.told_soon(range);
+                return Ok(Address(range.va));
+            };
             self.undo(range, mapped, frames)?;
             match stop {
                 // The bucket is of no use. There are finitely many, so this ends.
@@ -132,7 +132,7 @@ impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
             return Err(ReturnCode::TablesFull);
         }
         let Some(range) = self.space.place(pid, size, pages) else {
-            self.telemetry.no_address = self.telemetry.no_address.saturating_add(1);
+            self.counts.no_address = self.counts.no_address.saturating_add(1);
             return Err(ReturnCode::NoAddress);
         };
         if self.space.records.insert(range, attributes).is_err() {
@@ -390,7 +390,7 @@ impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
         self.log(Logged::Gone(range));
     }
 
-    fn info(&mut self) -> Info {
+    pub(crate) fn info(&self) -> Info {
         Info {
             monitor_version: crate::VERSION,
             frames_total: self.layout.frames(),
@@ -399,65 +399,11 @@ impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
             mappings: self.space.occupancy.entries(),
             processes: self.space.records.processes(),
             pa_bits: self.hardware.pa_bits,
+            capabilities: Info::RECOVERS * !self.journal.is_absent() as u32
+                | Info::MEMORY_TESTED * self.counts.memory_tested as u32
+                | Info::PERMISSIONS * self.hardware.permissions as u32
+                | Info::STATISTICS * self.hardware.statistics as u32,
         }
-    }
-
-    fn health(&mut self) -> Result<Health, Error> {
-        let dropped = self.regs.field(&regs::EVENT_STATUS, EVENT_STATUS::DROPPED)?;
-        let no_memory = self.counter(Counter::NoMemory, self.telemetry.no_memory)?;
-        let uncorrectable =
-            self.counter(Counter::Uncorrectable, self.telemetry.uncorrectable as u32)?;
-        let frames = self.supply.pool.total();
-        let left = self.supply.pool.free().min(self.supply.unpromised());
-        let occupancy = &self.space.occupancy;
-        let flags = [
-            left < frames / 16,
-            occupancy.entries() > occupancy.slots() / 8 * 7,
-            self.telemetry.uncorrectable,
-            dropped > 0,
-        ];
-        let flags = flags.iter().rev().fold(0, |bits, &flag| bits << 1 | flag as u32);
-        let telemetry = &self.telemetry;
-        Ok(Health {
-            flags,
-            no_memory_events: no_memory,
-            uncorrectable_events: uncorrectable,
-            commands: telemetry.commands,
-            commands_refused: telemetry.commands_refused,
-            refills: telemetry.refills,
-            shootdowns: telemetry.shootdowns,
-            shootdown_cycles_max: telemetry.shootdown_cycles_max,
-            no_address: telemetry.no_address,
-            restarts: telemetry.restarts,
-        })
-    }
-
-    /// A hardware counter, or what the monitor saw itself where the hardware has none.
-    fn counter(&mut self, counter: Counter, seen: u32) -> Result<u32, Error> {
-        if !self.hardware.statistics {
-            return Ok(seen);
-        }
-        Ok(self.regs.bus.read(counter.offset())?)
-    }
-
-    fn last_words(&self, payload: &mut Payload) -> u16 {
-        let (record, text) = &self.post_mortem;
-        let start = record.encode(payload) as usize / 4;
-        payload[start..start + text.len()].copy_from_slice(text);
-        4 * (start + text.len()) as u16
-    }
-
-    fn events(&mut self, payload: &mut Payload) -> Result<u16, Error> {
-        let logged = self.regs.field(&regs::EVENT_STATUS, EVENT_STATUS::COUNT)?;
-        let count = (logged as usize).min(EVENTS_PER_REPLY);
-        payload[0] = count as u32;
-        for event in payload[1..].chunks_exact_mut(4).take(count) {
-            for (i, word) in (0..).zip(event) {
-                *word = self.regs.bus.read(regs::EVENT.at(i))?;
-            }
-            self.regs.write(&regs::EVENT_POP, 1)?;
-        }
-        Ok(4 * (1 + 4 * count as u16))
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::error::{Error, Failure};
 use crate::hal::{Wait, Waiting};
 use crate::space::{split, without_first};
-use crate::Monitor;
+use crate::Allocator;
 use splitmem_abi::bus::RegisterBus;
 use splitmem_abi::geometry::PageSize;
 use splitmem_abi::mailbox::{Permission, Range, ReturnCode};
@@ -30,9 +30,9 @@ pub(crate) struct Done {
     pub error: Option<TableError>,
 }
 
-impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
+impl<B: RegisterBus, W: Wait> Allocator<'_, B, W> {
     /// Starts a command on pages of one vRegion.
-    fn start(&mut self, command: TableCommand, range: Range) -> Result<(), Error> {
+    pub(crate) fn start(&mut self, command: TableCommand, range: Range) -> Result<(), Error> {
         self.regs.write(&regs::TE_PID, range.pid as u32)?;
         self.regs.write_va(&regs::TE_VA_LO, &regs::TE_VA_HI, range.va)?;
         self.regs.write(&regs::TE_COUNT, range.pages)?;
@@ -44,14 +44,14 @@ impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
         let done = self.finish_quietly()?;
         match done.error {
             None => {}
-            Some(TableError::Poison) => self.telemetry.uncorrectable = true,
+            Some(TableError::Poison) => self.counts.uncorrectable = true,
             Some(_) => self.anomaly(),
         }
         Ok(done)
     }
 
     /// As [`Self::finish`], where an error may be an answer.
-    fn finish_quietly(&mut self) -> Result<Done, Error> {
+    pub(crate) fn finish_quietly(&mut self) -> Result<Done, Error> {
         self.regs.until_done(
             Waiting::TableEngine,
             &regs::TE_STATUS,
@@ -243,9 +243,9 @@ impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
             IRQ_STATUS::SD_DONE,
         )?;
         let cycles = self.regs.read(&regs::SD_CYCLES)?;
-        let telemetry = &mut self.telemetry;
-        telemetry.shootdowns = telemetry.shootdowns.saturating_add(1);
-        telemetry.shootdown_cycles_max = telemetry.shootdown_cycles_max.max(cycles);
+        let counts = &mut self.counts;
+        counts.shootdowns = counts.shootdowns.saturating_add(1);
+        counts.shootdown_cycles_max = counts.shootdown_cycles_max.max(cycles);
         Ok(())
     }
 }

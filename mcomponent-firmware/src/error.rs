@@ -2,6 +2,7 @@
 //! [`ReturnCode`] instead.
 
 use crate::hal::Waiting;
+use crate::memory_test::Fault;
 use splitmem_abi::bus::BusError;
 use splitmem_abi::mailbox::ReturnCode;
 use splitmem_abi::regs::VERSION_VALUE;
@@ -55,6 +56,12 @@ pub enum Error {
     /// The component did not finish something.
     #[error("the component did not finish: {0}")]
     Stuck(Waiting),
+    /// The memory does not hold what it is given.
+    #[error(
+        "the memory failed its test at address {:#x}, bits {:#010x} of the word: nothing is served",
+        .0.address, .0.bits
+    )]
+    BadMemory(Fault),
     /// The free list gave a frame that was never pushed, when the page table was cleared.
     #[error("frame {frame:#x} came back from the zeroing engine and was not pushed")]
     StrangeFrame {

@@ -124,6 +124,11 @@ impl<'a> Journal<'a> {
         self.capacity() - self.len
     }
 
+    /// Whether there is no memory to log in.
+    pub fn is_absent(&self) -> bool {
+        self.capacity() == 0
+    }
+
     pub fn len(&self) -> usize {
         self.len
     }

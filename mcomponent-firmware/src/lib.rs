@@ -14,9 +14,12 @@
 //!
 //! | module | what it does |
 //! | --- | --- |
-//! | `monitor` | start; the public type |
-//! | `mailbox` | interrupts, commands in, replies out |
-//! | `commands` | what each command does, and how it is undone |
+//! | `monitor` | the three parts below together; the public type |
+//! | `mailbox` | commands in, replies out |
+//! | `allocator` | start, interrupts: whatever changes tables and lists |
+//! | `memory_test` | memory, before it is taken into use |
+//! | `telemetry` | health, events, how the last monitor ended |
+//! | `commands` | what each of the allocator's commands does, and how it is undone |
 //! | `space` | which addresses a range gets, so that no bucket needs a fifth slot |
 //! | `occupancy` | how many entries each bucket holds |
 //! | `records` | which ranges are allocated |
@@ -117,6 +120,7 @@
 #[cfg(test)]
 extern crate std;
 
+mod allocator;
 mod bitset;
 mod commands;
 pub mod cxl;
@@ -127,6 +131,7 @@ pub mod ice40;
 mod journal;
 mod layout;
 mod mailbox;
+mod memory_test;
 mod monitor;
 mod occupancy;
 mod pool;
@@ -136,16 +141,20 @@ mod shares;
 mod space;
 pub mod spi;
 mod supply;
+mod telemetry;
 #[cfg(test)]
 mod testing;
 
+pub use allocator::{Allocator, FrameAccounts, MonitorConfig, Tended};
 pub use error::Error;
 pub use hal::{Spin, Wait, Waiting};
 pub use layout::{Layout, MonitorTables};
-pub use mailbox::Activity;
-pub use monitor::{FrameAccounts, Monitor, MonitorConfig};
+pub use mailbox::{Mailbox, Services, Traffic};
+pub use memory_test::Fault;
+pub use monitor::{Activity, Monitor};
 pub use records::Record;
 pub use shares::SharedFrame;
+pub use telemetry::Telemetry;
 
 /// The monitor's version: major 16 bits, minor 16 bits.
-pub const VERSION: u32 = 0x0001_0000;
+pub const VERSION: u32 = 0x0001_0001;

@@ -18,11 +18,11 @@
 //! A command that was cut short is finished: an allocation that nobody was told of is taken back
 //! first and then made anew, the others are repeated, which changes nothing that was done already.
 
+use crate::allocator::{Allocator, MonitorConfig};
 use crate::error::Error;
 use crate::hal::{Registers, Wait, Waiting};
 use crate::journal::{Entry, Journal};
 use crate::layout::MonitorTables;
-use crate::monitor::{Monitor, MonitorConfig};
 use crate::space::without_first;
 use splitmem_abi::bus::RegisterBus;
 use splitmem_abi::geometry::PageSize;
@@ -43,7 +43,7 @@ enum Last {
     Replied,
 }
 
-impl<'a, B: RegisterBus, W: Wait> Monitor<'a, B, W> {
+impl<'a, B: RegisterBus, W: Wait> Allocator<'a, B, W> {
     /// Whether the component was taken into use by a monitor and not reset since: then
     /// [`Self::recover`] is the way to start, else [`Self::boot`].
     ///
@@ -67,29 +67,29 @@ impl<'a, B: RegisterBus, W: Wait> Monitor<'a, B, W> {
     ) -> Result<Self, Error> {
         let mut regs = Registers { bus, wait, patience: config.patience };
         let found = regs.field(&regs::TABLE_SIZE, TABLE_SIZE::LOG2)?;
-        let mut monitor = Self::prepare(regs, tables, config, Journal::open)?;
-        if found != monitor.layout.log2_buckets() {
+        let mut allocator = Self::prepare(regs, tables, config, Journal::open)?;
+        if found != allocator.layout.log2_buckets() {
             return Err(Error::NoJournal);
         }
         // As this monitor's own tables have it; the refill sets them.
-        monitor.regs.write(&regs::FREE_4K_LOW, 0)?;
-        monitor.regs.write(&regs::FREE_2M_LOW, 0)?;
-        monitor.regs.write(&regs::IRQ_MASK, crate::mailbox::IRQ_MASK)?;
-        monitor.settle_engines()?;
-        let last = monitor.replay()?;
+        allocator.regs.write(&regs::FREE_4K_LOW, 0)?;
+        allocator.regs.write(&regs::FREE_2M_LOW, 0)?;
+        allocator.regs.write(&regs::IRQ_MASK, crate::allocator::IRQ_MASK)?;
+        allocator.settle_engines()?;
+        let last = allocator.replay()?;
         for size in [PageSize::Small, PageSize::Huge] {
-            monitor.rotate(size)?;
+            allocator.rotate(size)?;
         }
-        monitor.run_shootdown(0, ShootdownCommand::All)?;
-        monitor.take_stock()?;
-        monitor.refill()?;
-        monitor.finish_command(last)?;
-        if !monitor.resuming {
-            monitor.journal.forget_command();
+        allocator.run_shootdown(0, ShootdownCommand::All)?;
+        allocator.take_stock()?;
+        allocator.refill()?;
+        allocator.finish_command(last)?;
+        if !allocator.resuming {
+            allocator.journal.forget_command();
         }
-        monitor.journal.compact(monitor.space.records.all());
-        monitor.telemetry.restarts = 1;
-        Ok(monitor)
+        allocator.journal.compact(allocator.space.records.all());
+        allocator.counts.restarts = 1;
+        Ok(allocator)
     }
 
     /// Lets the table engine and a shootdown that the old monitor began come to their end. What the

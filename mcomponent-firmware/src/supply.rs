@@ -19,7 +19,7 @@
 use crate::error::{Error, Failure};
 use crate::hal::{Wait, Waiting};
 use crate::pool::{FramePool, NotOut};
-use crate::Monitor;
+use crate::Allocator;
 use splitmem_abi::bus::RegisterBus;
 use splitmem_abi::geometry::{PageSize, FRAMES_PER_HUGE};
 use splitmem_abi::mailbox::ReturnCode;
@@ -153,7 +153,7 @@ enum Reclaim {
     All,
 }
 
-impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
+impl<B: RegisterBus, W: Wait> Allocator<'_, B, W> {
     /// Whether `pages` pages can be promised memory.
     pub(crate) fn admit(&mut self, size: PageSize, pages: u32) -> Result<(), Failure> {
         if !self.supply.admits(size, pages) {
@@ -222,7 +222,7 @@ impl<B: RegisterBus, W: Wait> Monitor<'_, B, W> {
                 };
                 let count = run.count / size.frames();
                 self.push(size, run.first, count)?;
-                self.telemetry.refills = self.telemetry.refills.saturating_add(1);
+                self.counts.refills = self.counts.refills.saturating_add(1);
                 lane.out += count;
                 pending += count;
                 room -= 1;

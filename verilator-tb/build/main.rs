@@ -99,8 +99,7 @@ fn build() -> Result<(), Box<dyn Error>> {
     }
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     let workspace = manifest.parent().unwrap_or(manifest);
-    let elf = firmware::build(&tools, workspace, &out)?;
-    println!("cargo::rustc-env=SPLITMEM_FIRMWARE={}", elf.display());
+    firmware::build(&tools, workspace, &out)?;
     for library in ["z", "lz4", "pthread", "stdc++"] {
         println!("cargo::rustc-link-lib=dylib={library}");
     }

@@ -5,12 +5,15 @@ use crate::component::{Component, ComponentError};
 use crate::dram::LineMemory;
 use crate::monitor_thread::{MonitorThread, ThreadBus};
 use crate::port::Port;
-use crate::soc::{Image, ImageError, SoftCore, MONITOR};
+use crate::soc::{Image, ImageError, Isolation, SoftCore};
 use crossbeam_channel::{bounded, Receiver, Sender, TryRecvError};
 use mcomponent_firmware::{Monitor, MonitorConfig, MonitorTables, Record, SharedFrame};
 use splitmem_abi::bus::{BusError, RegisterBus};
-use splitmem_abi::regs::field::CONTROL as CONTROL_FIELDS;
-use splitmem_abi::regs::{CONTROL, HW_MEMORY};
+use splitmem_abi::mailbox::{MemoryFault, ReturnCode};
+use splitmem_abi::regs::field::{CONTROL as CONTROL_FIELDS, MB_STATUS};
+use splitmem_abi::regs::{
+    CONTROL, HW_MEMORY, MAILBOX_WORDS, MB_PAYLOAD, MB_STATUS as MB_STATUS_AT,
+};
 use splitmem_abi::soc::SocConfig;
 
 /// Cycles within which a host's register access must be over.
@@ -66,6 +69,8 @@ pub struct MonitorOptions {
     pub place: MonitorPlace,
     /// Clocks of the component per clock of the soft core.
     pub clock_ratio: u32,
+    /// Which firmware, on the soft core.
+    pub isolation: Isolation,
 }
 
 impl Default for MonitorOptions {
@@ -76,6 +81,7 @@ impl Default for MonitorOptions {
             shares: 1 << 16,
             place: MonitorPlace::default(),
             clock_ratio: SocConfig::DEFAULT.clock_ratio,
+            isolation: Isolation::default(),
         }
     }
 }
@@ -102,6 +108,17 @@ pub enum MachineError {
          component has {0}; run it with less memory, or with the monitor in the host"
     )]
     TooManyFrames(u64),
+    /// The monitor has tested the component's memory, and serves nothing.
+    #[error(
+        "the component's memory failed the monitor's test at address {address:#x}, bits {bits:#010x} \
+         of the word: nothing is served"
+    )]
+    BadMemory {
+        /// Byte address of a 32-bit word.
+        address: u64,
+        /// Its wrong bits; none if they are not known.
+        bits: u32,
+    },
 }
 
 /// What the monitor's thread tells.
@@ -146,7 +163,7 @@ impl<M: LineMemory> Machine<M> {
             Ok(frames) if frames <= FIRMWARE_FRAMES => frames,
             _ => return Err(MachineError::TooManyFrames(frames)),
         };
-        let image = Image::read(MONITOR)?;
+        let image = Image::read(options.isolation.monitor())?;
         let core = SoftCore::new(Some(&image), options.clock_ratio, frames);
         let core = Box::new(core.ok_or(ComponentError::NoMemory)?);
         let mut machine = Self { monitor: Mind::Core(core), component, failed: None };
@@ -155,6 +172,9 @@ impl<M: LineMemory> Machine<M> {
         while machine.cycle() < patience {
             machine.tick();
             if machine.core().is_some_and(SoftCore::is_asleep) {
+                if let Some(fault) = machine.memory_fault()? {
+                    return Err(fault);
+                }
                 let control = machine.host().read(CONTROL.offset).map_err(ComponentError::from)?;
                 if CONTROL_FIELDS::ENABLE.get(control) == 1 {
                     return Ok(machine);
@@ -166,6 +186,22 @@ impl<M: LineMemory> Machine<M> {
         }
         let pc = machine.core().map_or(0, SoftCore::pc);
         Err(MachineError::Monitor(format!("the firmware is not up in time; it is at {pc:#010x}")))
+    }
+
+    /// What the monitor says of the component's memory before it lets requests in.
+    fn memory_fault(&mut self) -> Result<Option<MachineError>, MachineError> {
+        let mut host = self.host();
+        let mut read = |offset| host.read(offset).map_err(ComponentError::from);
+        if MB_STATUS::CODE.get(read(MB_STATUS_AT.offset)?) != ReturnCode::MemoryFault as u32 {
+            return Ok(None);
+        }
+        let mut words = [0; MAILBOX_WORDS];
+        for (i, word) in (0..MemoryFault::BYTES / 4).zip(&mut words) {
+            *word = read(MB_PAYLOAD.at(i))?;
+        }
+        let MemoryFault { address_lo, address_hi, bits } = MemoryFault::decode(&words);
+        let address = u64::from(address_hi) << 32 | u64::from(address_lo);
+        Ok(Some(MachineError::BadMemory { address, bits }))
     }
 
     fn boot_thread(component: Component<M>, options: MonitorOptions) -> Result<Self, MachineError> {

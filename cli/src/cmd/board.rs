@@ -2,7 +2,7 @@
 
 use splitmem_abi::geometry::PageSize;
 use verilator_tb::dram::{Fill, IdealMemory, LineStore};
-use verilator_tb::soc::{Image, Log, RttChannel, MONITOR};
+use verilator_tb::soc::{Image, Isolation, Log, RttChannel};
 use verilator_tb::{Component, Hw, Machine, MachineError, MonitorOptions, MonitorPlace};
 
 use crate::board::server::Server;
@@ -40,6 +40,9 @@ pub struct Args {
     /// Where hosts connect
     #[arg(long, value_name = "HOST:PORT", default_value = HOST_ADDRESS)]
     host: String,
+    /// How much is kept apart in the firmware: none, guards or full
+    #[arg(long, default_value_t = Isolation::default())]
+    isolation: Isolation,
     /// Print the firmware's log here too
     #[arg(long)]
     log: bool,
@@ -57,14 +60,15 @@ impl Args {
         let component = Component::new(self.hw, IdealMemory::new(store, DRAM_LATENCY));
         let component = component.map_err(MachineError::from).map_err(simulation)?;
         let place = MonitorPlace::Firmware;
-        let mut options = MonitorOptions { place, ..MonitorOptions::default() };
+        let mut options =
+            MonitorOptions { place, isolation: self.isolation, ..MonitorOptions::default() };
         options.config.frames = Some(u32::try_from(frames).unwrap_or(u32::MAX));
         let mut machine = Machine::boot(component, options).map_err(simulation)?;
 
-        let image = Image::read(MONITOR)
+        let image = Image::read(options.isolation.monitor())
             .map_err(|source| BoardError::Image { path: "the built firmware".into(), source })?;
         let ring = image.symbol("_SEGGER_RTT").map(RttChannel::new);
-        let mut log = Log::new(MONITOR).map_err(BoardError::from)?;
+        let mut log = Log::new(options.isolation.monitor()).map_err(BoardError::from)?;
         println!("the board is up: {} of memory, monitor on the soft core", self.hw);
         println!("debugger: {}   host: {}   (Ctrl-C ends it)", self.debug, self.host);
         let interrupt = Interrupt::install();

@@ -4,8 +4,8 @@ use clap::Subcommand;
 use pcomponent_driver::backend::client::{MailboxClient, MailboxError, Patience};
 use splitmem_abi::geometry::PageSize;
 use splitmem_abi::mailbox::{
-    Address, Command, Health, Info, Payload, Permission, PostMortem, Range, ReturnCode,
-    POST_MORTEM_TEXT,
+    Address, Command, Compartment, Health, Info, Payload, Permission, PostMortem, Range,
+    ReturnCode, POST_MORTEM_TEXT,
 };
 use std::time::Duration;
 
@@ -146,6 +146,9 @@ fn info(info: &Info, facts: &mut Facts) {
     facts.add("mappings", "  entries", u64::from(info.mappings), "pages");
     facts.add("processes", "Processes with memory", u64::from(info.processes), "");
     facts.add("pa_bits", "Physical addresses", u64::from(info.pa_bits), "bits");
+    let can = |capability: u32| info.capabilities & capability != 0;
+    facts.add("memory_tested", "Memory was tested at the start", can(Info::MEMORY_TESTED), "");
+    facts.add("recovers", "A restarted monitor loses nothing", can(Info::RECOVERS), "");
 }
 
 fn health(health: &Health, facts: &mut Facts) {
@@ -177,18 +180,25 @@ fn post_mortem(reply: &Payload, facts: &mut Facts) {
     if left.kind == 0 {
         return;
     }
-    let kind = if left.kind == 1 { "panic" } else { "exception" };
+    let kind = match left.kind {
+        1 => "panic",
+        2 => "exception",
+        _ => "no sign of life until the watchdog",
+    };
     let start = usize::from(PostMortem::BYTES) / 4;
     let text: Vec<u8> =
         reply[start..start + POST_MORTEM_TEXT].iter().flat_map(|w| w.to_le_bytes()).collect();
     let text = String::from_utf8_lossy(&text).trim_end_matches('\0').to_owned();
-    facts.add("last_failure", "The monitor before failed with", kind, "");
+    facts.add("last_failure", "Last failure of the monitor", kind, "");
+    let compartment = Compartment::from_number(left.compartment).map_or("?", Compartment::name);
+    facts.add("last_failure_compartment", "  in", compartment, "");
     facts.add("last_failure_text", "  message", text, "");
     if left.kind == 2 {
         facts.add("last_failure_pc", "  at", format!("{:#010x}", left.pc), "");
         facts.add("last_failure_cause", "  mcause", u64::from(left.cause), "");
         facts.add("last_failure_value", "  mtval", format!("{:#010x}", left.value), "");
-    } else {
+    }
+    if left.kind == 1 {
         facts.add("last_failure_line", "  line", u64::from(left.value), "");
     }
 }

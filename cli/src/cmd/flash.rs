@@ -5,7 +5,7 @@ use std::process::Command;
 
 use clap::builder::PossibleValue;
 use clap::ValueEnum;
-use verilator_tb::soc::{Debugger, Image, MONITOR};
+use verilator_tb::soc::{Debugger, Image, Isolation};
 
 use crate::board::client::RemoteJtag;
 use crate::board::{BoardError, DEBUG_ADDRESS};
@@ -233,7 +233,7 @@ fn check(firmware: &Path) -> Result<(), CliError> {
 /// The ELF file, or the built-in firmware.
 pub fn read_elf(path: Option<&Path>) -> Result<Vec<u8>, CliError> {
     match path {
-        None => Ok(MONITOR.to_vec()),
+        None => Ok(Isolation::default().monitor().to_vec()),
         Some(path) => {
             std::fs::read(path).map_err(|source| CliError::Read { path: path.to_owned(), source })
         }

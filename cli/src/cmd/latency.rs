@@ -6,6 +6,7 @@ use verilator_tb::latency::{
     measure, measure_monitor, Dram, LatencyError, Options, Reach, Report as Measured,
     COMPONENT_MHZ, IDEAL_LATENCY,
 };
+use verilator_tb::soc::Isolation;
 use verilator_tb::{Hw, MonitorPlace};
 
 use super::fmax;
@@ -29,6 +30,7 @@ Examples:
   splitmem latency --json --dram ddr4-2400
   splitmem latency --report latency
   splitmem latency --monitor firmware --json
+  splitmem latency --monitor firmware --isolation none
   splitmem latency --board ulx3s --json
   splitmem latency --port cxl --clock 200 --json
   splitmem latency --port pcie --clock 200 --report latency
@@ -60,6 +62,10 @@ pub struct Args {
     /// firmware (on the soft core).
     #[arg(long, value_name = "PLACE")]
     monitor: Option<MonitorPlace>,
+    /// How much is kept apart in the firmware that is measured: none, guards or full. What each costs
+    /// is told for all of them.
+    #[arg(long, requires = "monitor", default_value_t = Isolation::default())]
+    isolation: Isolation,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -103,7 +109,7 @@ impl Args {
         let mut progress = Progress::new("measuring");
         let start = Instant::now();
         let measured = match self.monitor {
-            Some(place) => measure_monitor(&options, place)?,
+            Some(place) => measure_monitor(&options, place, self.isolation)?,
             None => measure(&options, &mut |_, share| {
                 progress.update((share * 100.0) as u64, 100);
                 !interrupt.is_raised()

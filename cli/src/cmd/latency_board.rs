@@ -10,7 +10,7 @@ use splitmem_abi::mailbox::{Address, Command, Permission};
 use splitmem_abi::request::{Request, Status, FULL_MASK};
 use splitmem_abi::serial::{Kind, Space};
 use splitmem_hdl::board::ulx3s::{BAUD, PLL_WAIT_CYCLES};
-use verilator_tb::soc::{Image, MONITOR};
+use verilator_tb::soc::{Image, Isolation};
 
 use super::output::{command_line, OutputArgs};
 use super::serve::ServeError;
@@ -45,7 +45,8 @@ fn measure(seed: u64) -> Result<Facts, CliError> {
     let failed = |error: HostError| CliError::from(ServeError::from(error));
     let mhz = f64::from(CLOCK_KHZ) / 1000.0;
     let ms = |cycles: u64| cycles as f64 / mhz / 1000.0;
-    let image = Image::read(MONITOR).map_err(verilator_tb::MachineError::from);
+    let image = Image::read(Isolation::within(ulx3s::SOC.pmp_regions).monitor())
+        .map_err(verilator_tb::MachineError::from);
     let image = image.map_err(MachineError::from)?;
     let board = Board::power_up(image.segments(), None).map_err(ServeError::from)?;
     let mut facts = Facts::new();

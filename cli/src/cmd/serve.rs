@@ -9,7 +9,8 @@ use board_sim::host::Wire;
 use board_sim::{Board, BoardError, Defect};
 use clap::ValueEnum;
 use serialport::{SerialPort as _, TTYPort};
-use verilator_tb::soc::{Image, MONITOR};
+use splitmem_hdl::board::ulx3s;
+use verilator_tb::soc::{Image, Isolation};
 
 use super::serve_vfio::{self, PciArgs};
 use crate::error::CliError;
@@ -100,7 +101,8 @@ impl Args {
         ours.set_timeout(Duration::ZERO).map_err(terminal)?;
         let path = theirs.name().unwrap_or_default();
         let defect = self.broken_wire.map(|bit| Defect::DataStuck { bit, high: false });
-        let image = Image::read(MONITOR).map_err(verilator_tb::MachineError::from);
+        let image = Image::read(Isolation::within(ulx3s::SOC.pmp_regions).monitor())
+            .map_err(verilator_tb::MachineError::from);
         let image = image.map_err(MachineError::from)?;
         let mut board = Board::power_up(image.segments(), defect).map_err(ServeError::from)?;
         println!("{path}");

@@ -8,7 +8,7 @@ use splitmem_abi::soc::RAM_BASE;
 use splitmem_hdl::board::{pico_ice, ulx3s};
 use splitmem_hdl::soc::sources::{packages, DEFINES};
 use splitmem_hdl::soc::SOURCES;
-use verilator_tb::soc::{Image, MONITOR};
+use verilator_tb::soc::{Image, Isolation};
 
 use super::companion::Companion;
 use super::loader::Loading;
@@ -217,7 +217,7 @@ fn soft_core() -> Result<Files, FpgaError> {
 
 /// What is in the four lanes of the core's memory after configuration: the firmware, then zeros.
 fn lanes(bytes: u32) -> Result<Files, FpgaError> {
-    let image = Image::read(MONITOR)?;
+    let image = Image::read(Isolation::within(ulx3s::SOC.pmp_regions).monitor())?;
     let mut memory = vec![0u8; bytes as usize];
     for (at, segment) in image.segments() {
         let at = at.wrapping_sub(RAM_BASE) as usize;

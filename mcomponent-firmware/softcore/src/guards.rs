@@ -1,5 +1,5 @@
-//! Guards by physical memory protection (PMP), as `isolation.toml` asks for: code and constants are
-//! read-only, and a stack that grows too far ends in a fault instead of in somebody's variables.
+//! What holds for everybody, by physical memory protection (PMP): code and constants are read-only,
+//! and a stack that grows too far ends in a fault instead of in somebody's variables.
 //!
 //! The entries are locked: they hold for machine mode too, and until the core is reset.
 
@@ -20,7 +20,7 @@ const TOP_OF_RANGE: usize = 1 << 3;
 const EXECUTE: usize = 1 << 2;
 const READ: usize = 1;
 
-/// Sets the guards up.
+/// Sets the guards up: the first three entries.
 pub fn set_up() {
     // What is loaded and never written ends where the initial values of variables begin.
     let (text, end) = (&raw const _stext as usize, &raw const __sidata as usize & !3);

@@ -1,7 +1,6 @@
 //! The memory that the monitor works in.
 
 use core::mem::MaybeUninit;
-use core::sync::atomic::{AtomicBool, Ordering};
 use mcomponent_firmware::{Error, Layout, MonitorTables, Record, SharedFrame};
 
 /// Words for the tables whose size follows the component's memory: enough for 512 MiB.
@@ -23,25 +22,25 @@ struct Tables {
 
 /// Not cleared at start: the journal outlives a restart, and of the tables of a small component only
 /// a small part is used.
-#[link_section = ".uninit.tables"]
-static mut TABLES: MaybeUninit<Tables> = MaybeUninit::uninit();
-static TAKEN: AtomicBool = AtomicBool::new(false);
+#[no_mangle]
+#[link_section = ".allocator.tables"]
+static mut MONITOR_TABLES: MaybeUninit<Tables> = MaybeUninit::uninit();
 
-/// The tables for a memory of this layout, once.
+/// The tables for a memory of this layout.
 ///
 /// # Errors
-/// [`Error::TableTooSmall`] if they do not fit, or are taken already.
-pub fn take(layout: &Layout) -> Result<MonitorTables<'static>, Error> {
+/// [`Error::TableTooSmall`] if they do not fit.
+///
+/// # Safety
+/// Once after each start.
+pub unsafe fn take(layout: &Layout) -> Result<MonitorTables<'static>, Error> {
     let need = layout.frame_words() + layout.bucket_words();
-    // A core of one hart without interrupts: nothing comes between load and store.
-    let free = !TAKEN.load(Ordering::Relaxed);
-    TAKEN.store(true, Ordering::Relaxed);
-    if need > WORDS || !free {
+    if need > WORDS {
         return Err(Error::TableTooSmall { table: "frames and buckets", have: WORDS, need });
     }
-    // SAFETY: `TAKEN` lets this happen once, so the reference is the only one; arrays of
-    // `MaybeUninit` need no value.
-    let tables = unsafe { &mut *(&raw mut TABLES).cast::<Tables>() };
+    // SAFETY: the caller's promise makes the reference the only one; arrays of `MaybeUninit` need no
+    // value.
+    let tables = unsafe { &mut *(&raw mut MONITOR_TABLES).cast::<Tables>() };
     let (frames, rest) = tables.words.split_at_mut(layout.frame_words());
     let buckets = &mut rest[..layout.bucket_words()];
     Ok(MonitorTables {

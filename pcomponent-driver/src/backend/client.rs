@@ -71,6 +71,7 @@ fn explain(code: ReturnCode) -> &'static str {
         }
         ReturnCode::NotShareable => "refused: the memory was not allocated shareable",
         ReturnCode::TablesFull => "refused: the monitor's own tables are full",
+        ReturnCode::MemoryFault => "refused: the component's memory failed its test",
         ReturnCode::Internal => "failed: the hardware did something unexpected; see its health",
     }
 }

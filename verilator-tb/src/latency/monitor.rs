@@ -11,7 +11,7 @@ use crate::bus::Side;
 use crate::component::Component;
 use crate::dram::{Fill, IdealMemory, LineStore};
 use crate::machine::{Machine, MachineError, MonitorOptions, MonitorPlace};
-use crate::soc::{Image, MONITOR};
+use crate::soc::{Image, Isolation};
 use splitmem_abi::bus::RegisterBus;
 use splitmem_abi::geometry::{PageSize, LINE_SHIFT, PAGE_SHIFT};
 use splitmem_abi::mailbox::{Address, Command, Payload, Permission, Range, ReturnCode};
@@ -33,33 +33,72 @@ const TIME: Duration = Duration::from_millis(800);
 
 type Dut = Machine<IdealMemory>;
 
-/// Measures a monitor that runs in `place`.
+/// Measures a monitor that runs in `place`, as firmware with this isolation.
 ///
 /// # Errors
 /// [`LatencyError`].
-pub fn measure_monitor(options: &Options, place: MonitorPlace) -> Result<Report, LatencyError> {
+pub fn measure_monitor(
+    options: &Options,
+    place: MonitorPlace,
+    isolation: Isolation,
+) -> Result<Report, LatencyError> {
     let mut report = Report::default();
-    let mut dut = boot(options, place)?;
-    commands(&mut dut, &mut report)?;
-    storms(options, place, &mut report)?;
+    let monitor = MonitorOptions { place, isolation, ..MonitorOptions::default() };
+    let costs = commands(&mut boot(options, monitor)?)?;
+    report.add("alloc_4k_cycles", "Monitor: allocate 4 KiB", costs.page, "cycles");
+    report.add("alloc_1m_cycles", "Monitor: allocate 1 MiB (256 pages)", costs.mib, "cycles");
+    report.add("free_4k_cycles", "Monitor: free 4 KiB", costs.free, "cycles");
+    let label = "Mailbox round trip (info), host's accesses included";
+    report.add("mailbox_round_trip_cycles", label, costs.info, "cycles");
+    storms(options, monitor, &mut report)?;
     if place == MonitorPlace::Firmware {
-        let image = Image::read(MONITOR).map_err(MachineError::from)?;
+        let image = Image::read(isolation.monitor()).map_err(MachineError::from)?;
         let label = "Firmware: code and constants";
         report.add("firmware_text_bytes", label, image.text_bytes(), "bytes");
         let label = "Firmware: variables and stack";
         report.add("firmware_ram_bytes", label, image.ram_bytes(), "bytes");
-        speed(options, &mut report)?;
+        prices(options, &mut report)?;
+        speed(options, monitor, &mut report)?;
     }
     Ok(report)
 }
 
+/// Keys of what each kind of isolation costs: round trip, allocation, text.
+const PRICES: [(Isolation, [&str; 3]); 3] = [
+    (Isolation::None, ["none_round_trip_cycles", "none_alloc_4k_cycles", "none_text_bytes"]),
+    (
+        Isolation::Guards,
+        ["guards_round_trip_cycles", "guards_alloc_4k_cycles", "guards_text_bytes"],
+    ),
+    (Isolation::Full, ["full_round_trip_cycles", "full_alloc_4k_cycles", "full_text_bytes"]),
+];
+
+/// What each kind of isolation costs.
+fn prices(options: &Options, report: &mut Report) -> Result<(), LatencyError> {
+    for (isolation, [info, page, text]) in PRICES {
+        let image = Image::read(isolation.monitor()).map_err(MachineError::from)?;
+        let place = MonitorPlace::Firmware;
+        let monitor = MonitorOptions { place, isolation, ..MonitorOptions::default() };
+        let costs = commands(&mut boot(options, monitor)?)?;
+        let label = match isolation {
+            Isolation::None => "Isolation 'none': mailbox round trip",
+            Isolation::Guards => "Isolation 'guards': mailbox round trip",
+            Isolation::Full => "Isolation 'full': mailbox round trip",
+        };
+        report.add(info, label, costs.info, "cycles");
+        report.add(page, "  allocate 4 KiB", costs.page, "cycles");
+        report.add(text, "  code and constants", image.text_bytes(), "bytes");
+    }
+    Ok(())
+}
+
 /// A machine of [`FRAMES`] over the ideal memory.
-pub(super) fn boot(options: &Options, place: MonitorPlace) -> Result<Dut, LatencyError> {
+pub(super) fn boot(options: &Options, monitor: MonitorOptions) -> Result<Dut, LatencyError> {
     let store = LineStore::new(u64::from(FRAMES) << (PAGE_SHIFT - LINE_SHIFT), Fill::Noise(1));
     let component = Component::new(options.hw, IdealMemory::new(store, IDEAL_LATENCY))?;
-    let mut options = MonitorOptions { place, ..MonitorOptions::default() };
-    options.config.frames = Some(FRAMES);
-    let mut dut = Machine::boot(component, options)?;
+    let mut monitor = monitor;
+    monitor.config.frames = Some(FRAMES);
+    let mut dut = Machine::boot(component, monitor)?;
     let reply = HOST_IRQ_STATUS::REPLY.mask();
     dut.host().write(regs::HOST_IRQ_MASK.offset, reply)?;
     Ok(dut)
@@ -119,7 +158,16 @@ pub(super) fn alloc(pid: u16, pages: u32) -> Command {
     Command::Alloc { pid, pages, size, permission, shareable: false }
 }
 
-fn commands(dut: &mut Dut, report: &mut Report) -> Result<(), LatencyError> {
+/// Cycles of commands, on average.
+struct Costs {
+    page: u32,
+    mib: u32,
+    free: u32,
+    /// The round trip of one that changes nothing.
+    info: u32,
+}
+
+fn commands(dut: &mut Dut) -> Result<Costs, LatencyError> {
     // The first ones fill the free lists; what is measured is the state that lasts.
     command(dut, alloc(1, 2048))?;
     let mut sums = [0u64; 4];
@@ -136,12 +184,7 @@ fn commands(dut: &mut Dut, report: &mut Report) -> Result<(), LatencyError> {
         }
     }
     let [page, mib, free, info] = sums.map(|sum| (sum / u64::from(TIMES)) as u32);
-    report.add("alloc_4k_cycles", "Monitor: allocate 4 KiB", page, "cycles");
-    report.add("alloc_1m_cycles", "Monitor: allocate 1 MiB (256 pages)", mib, "cycles");
-    report.add("free_4k_cycles", "Monitor: free 4 KiB", free, "cycles");
-    let label = "Mailbox round trip (info), host's accesses included";
-    report.add("mailbox_round_trip_cycles", label, info, "cycles");
-    Ok(())
+    Ok(Costs { page, mib, free, info })
 }
 
 /// What became of first writes on consecutive pages, one every so many cycles.
@@ -154,8 +197,8 @@ struct Storm {
     pages: u32,
 }
 
-fn storm(options: &Options, place: MonitorPlace, every: u64) -> Result<Storm, LatencyError> {
-    let mut dut = boot(options, place)?;
+fn storm(options: &Options, monitor: MonitorOptions, every: u64) -> Result<Storm, LatencyError> {
+    let mut dut = boot(options, monitor)?;
     let pages = STORM;
     let va = Address::decode(&command(&mut dut, alloc(3, pages))?.payload).0;
     // Until the free list is full.
@@ -188,11 +231,15 @@ fn storm(options: &Options, place: MonitorPlace, every: u64) -> Result<Storm, La
     Ok(Storm { served: answered, cycles: dut.cycle() - begin, pages })
 }
 
-fn storms(options: &Options, place: MonitorPlace, report: &mut Report) -> Result<(), LatencyError> {
+fn storms(
+    options: &Options,
+    monitor: MonitorOptions,
+    report: &mut Report,
+) -> Result<(), LatencyError> {
     // A frame is cleared by as many writes as it has lines, or beats of lines; no firmware can do
     // better than the DRAM port.
     let least = u64::from(PageSize::Small.lines()) * u64::from(options.hw.config().beats());
-    let full = storm(options, place, 1)?;
+    let full = storm(options, monitor, 1)?;
     let label = "Storm of first writes at full port rate: pages served before a frame is missing";
     report.add("storm_full_rate_frames", label, full.served, "frames");
     let label = "  cycles until then";
@@ -200,7 +247,7 @@ fn storms(options: &Options, place: MonitorPlace, report: &mut Report) -> Result
     // The pace at which frames come while the list is empty, and a search upwards from there.
     let mut every = least;
     let sustained = loop {
-        let storm = storm(options, place, every)?;
+        let storm = storm(options, monitor, every)?;
         if storm.served == storm.pages {
             break storm;
         }
@@ -220,8 +267,12 @@ fn storms(options: &Options, place: MonitorPlace, report: &mut Report) -> Result
 }
 
 /// The whole component with the sleeping core beside it, its ports loaded with hits.
-fn speed(options: &Options, report: &mut Report) -> Result<(), LatencyError> {
-    let mut dut = boot(options, MonitorPlace::Firmware)?;
+fn speed(
+    options: &Options,
+    monitor: MonitorOptions,
+    report: &mut Report,
+) -> Result<(), LatencyError> {
+    let mut dut = boot(options, monitor)?;
     let va = Address::decode(&command(&mut dut, alloc(3, 16))?.payload).0;
     let core_clocks = |dut: &Dut| dut.core().map_or(0, crate::soc::SoftCore::clocks);
     let (mut tag, mut cycles) = (0u16, 0u64);

@@ -10,7 +10,7 @@ use super::rig::misbehaved;
 use super::{LatencyError, Options, Report};
 use crate::dram::IdealMemory;
 use crate::hw::Hw;
-use crate::machine::MonitorPlace;
+use crate::machine::MonitorOptions;
 use crate::pcie::{Board, HostMemory, Sent, Settings, Tlp};
 use splitmem_abi::dram::TagClass;
 use splitmem_abi::geometry::{LINE_BYTES, PAGE_SHIFT};
@@ -92,7 +92,7 @@ pub fn measure_pcie(hw: Hw, seed: u64) -> Result<(Report, Vec<Route>), LatencyEr
 impl Bench {
     fn new(hw: Hw, seed: u64) -> Result<Self, LatencyError> {
         let options = Options { hw, dram: super::Dram::Ideal, seed };
-        let mut machine = boot(&options, MonitorPlace::Host)?;
+        let mut machine = boot(&options, MonitorOptions::default())?;
         let va = Address::decode(&command(&mut machine, alloc(PID, PAGES))?.payload).0;
         let mut board = Board::new(machine)?;
         board.configure(Settings { bus_master: true, ..board.settings() });

@@ -5,11 +5,77 @@ use object::read::elf::{ElfFile32, ProgramHeader};
 use object::{Endianness, Object, ObjectSymbol};
 use splitmem_abi::soc::{SocConfig, RAM_BASE};
 use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
 
-/// The memory monitor, as it was built with this crate.
-pub static MONITOR: &[u8] = include_bytes!(env!("SPLITMEM_FIRMWARE"));
+/// How much is kept apart in the monitor's firmware (`mcomponent-firmware/softcore/isolation.toml`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Isolation {
+    /// Nothing.
+    None,
+    /// Code is read-only, the stack has a guard.
+    Guards,
+    /// Parser, allocator and telemetry also from one another.
+    Full,
+}
 
-/// What compiled [`MONITOR`].
+impl Isolation {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::None, Self::Guards, Self::Full];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Guards => "guards",
+            Self::Full => "full",
+        }
+    }
+
+    /// The most that a core with so many PMP regions can keep apart.
+    pub const fn within(pmp_regions: u32) -> Self {
+        match pmp_regions {
+            16.. => Self::Full,
+            3.. => Self::Guards,
+            _ => Self::None,
+        }
+    }
+
+    /// The memory monitor built so with this crate: an ELF file.
+    pub fn monitor(self) -> &'static [u8] {
+        match self {
+            Self::None => include_bytes!(env!("SPLITMEM_FIRMWARE_NONE")),
+            Self::Guards => include_bytes!(env!("SPLITMEM_FIRMWARE_GUARDS")),
+            Self::Full => include_bytes!(env!("SPLITMEM_FIRMWARE_FULL")),
+        }
+    }
+}
+
+impl Default for Isolation {
+    /// What the firmware's table chooses.
+    fn default() -> Self {
+        env!("SPLITMEM_FIRMWARE_ISOLATION").parse().unwrap_or(Self::Full)
+    }
+}
+
+impl fmt::Display for Isolation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Isolation {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|isolation| isolation.name() == name)
+            .ok_or_else(|| format!("no such isolation: {name}; there are none, guards and full"))
+    }
+}
+
+/// What compiled [`Isolation::monitor`].
 pub const COMPILER: &str = env!("SPLITMEM_FIRMWARE_COMPILER");
 
 /// Why an image cannot be loaded.
@@ -106,6 +172,14 @@ impl Image {
         self.symbols.get(name).copied()
     }
 
+    /// The address of the first symbol whose name has all of these parts: of a function of Rust, whose
+    /// whole name is the compiler's.
+    pub fn symbol_with(&self, parts: &[&str]) -> Option<u32> {
+        let has_all = |name: &&String| parts.iter().all(|part| name.contains(part));
+        let name = self.symbols.keys().filter(has_all).min()?;
+        self.symbol(name)
+    }
+
     /// Bytes of code and constants.
     pub fn text_bytes(&self) -> u32 {
         self.text
@@ -121,9 +195,13 @@ impl Image {
 mod tests {
     use super::*;
 
+    fn monitor() -> &'static [u8] {
+        Isolation::default().monitor()
+    }
+
     #[test]
     fn the_monitor_is_an_image() {
-        let image = Image::read(MONITOR).unwrap();
+        let image = Image::read(monitor()).unwrap();
         assert!(image.text_bytes() > 10_000, "{}", image.text_bytes());
         assert!(image.symbol("_SEGGER_RTT").is_some());
     }
@@ -131,13 +209,13 @@ mod tests {
     #[test]
     fn what_is_none_is_refused() {
         assert!(matches!(Image::read(b"hello"), Err(ImageError::Format(_))));
-        let mut other = MONITOR.to_vec();
+        let mut other = monitor().to_vec();
         // The machine field: ARM.
         other[18] = 40;
         assert!(matches!(Image::read(&other), Err(ImageError::WrongChip)));
-        assert!(Image::read(&MONITOR[..1000]).is_err());
+        assert!(Image::read(&monitor()[..1000]).is_err());
         // The first segment somewhere else.
-        let mut far = MONITOR.to_vec();
+        let mut far = monitor().to_vec();
         let headers = u32::from_le_bytes(far[28..32].try_into().unwrap()) as usize;
         for i in 0..8 {
             let at = headers + 32 * i;
