@@ -9,6 +9,14 @@
 //   in: top$tlb$ways$1
 //   replace: (entry$q[(32'h40)+:(16)] == pid)
 //   with: 1'b1
+// mutant: no_hit_unless_filled, what is written as it is read is not told apart
+//   in: top$tlb$ways$0
+//   replace: gone = overtaken$q || (wrote$q
+//   with: gone = overtaken$q || (1'b0
+// mutant: no_hit_unless_filled, an entry that stands in stage 1 forgets that it was written
+//   in: top$tlb$ways$0
+//   replace: overtaken$d = gone && ~advance
+//   with: overtaken$d = 1'b0
 // mutant: no_hit_unless_filled, an invalidation clears one way only
 //   in: top$tlb
 //   replace: ways$1$write_enable = ways$1$hit
@@ -129,14 +137,16 @@ module proof (
     `define WAY(W) \
         `INVARIANT(held_``W, !`HOLDS(u.ways$``W.ram.mem[set]) \
             || (filled && (!same || `GIVES(u.ways$``W.ram.mem[set])))) \
-        `INVARIANT(read_1_``W, !(looks_1 && `HOLDS(u.ways$``W.ram$read_data)) \
-            || (filled_1 && (!same_1 || `GIVES(u.ways$``W.ram$read_data)))) \
+        `INVARIANT(at_``W, !(looks_1 || clears_1) || (u.ways$``W.read_at$q & (SETS - 1)) == set) \
+        `INVARIANT(read_1_``W, !(looks_1 && `HOLDS(u.ways$``W.read)) \
+            || (filled_1 && (!same_1 || `GIVES(u.ways$``W.read)))) \
+        `INVARIANT(gone_1_``W, !(clears_1 && u.ways$``W.gone && `HOLDS(u.ways$``W.ram.mem[set])) || late_1) \
         `INVARIANT(read_2_``W, !(looks_2 && `HOLDS(u.ways$``W.entry$q)) \
             || (filled_2 && (!same_2 || `GIVES(u.ways$``W.entry$q)))) \
         `INVARIANT(read_3_``W, !(looks_3 && u.ways$``W.hit_3$q) || (filled_3 && (!same_3 \
             || u.ways$``W.frame_3$q == translation[27:0]))) \
         `INVARIANT(clears_1_``W, !(clears_1 && `HOLDS(u.ways$``W.ram.mem[set])) \
-            || late_1 || `HOLDS(u.ways$``W.ram$read_data)) \
+            || late_1 || `HOLDS(u.ways$``W.read)) \
         `INVARIANT(clears_2_``W, !(clears_2 && `HOLDS(u.ways$``W.ram.mem[set])) \
             || late_2 || `HOLDS(u.ways$``W.entry$q)) \
         `INVARIANT(clears_3_``W, !(clears_3 && `HOLDS(u.ways$``W.ram.mem[set])) \

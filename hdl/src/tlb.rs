@@ -8,7 +8,8 @@
 //! | 3 | the matching way's frame is selected; the caller decides |
 //!
 //! Invalidations travel through the same stages and clear what matches in stage 3; a fill must not
-//! happen in a cycle in which one is in stage 3.
+//! happen in a cycle in which one is in stage 3. An entry that is written while a lookup of it is in
+//! stage 0 or 1 is no hit.
 //!
 //! Promise: stage 3 says `hit` only for a pid and page key that were filled as such and not
 //! invalidated since.
@@ -44,6 +45,15 @@ pub struct TlbWay {
     pub write_set: Signal<In, Bits<9>>,
     pub write_data: Signal<In, Bits<83>>,
     ram: HeldRam<Bits<83>, 9>,
+    /// Where the entry in stage 1 was read, and what was written in the last cycle: an entry that was
+    /// written since it was read, or as it was, is there no more.
+    read_at: DFF<Bits<9>>,
+    wrote: DFF<Bit>,
+    wrote_at: DFF<Bits<9>>,
+    overtaken: DFF<Bit>,
+    gone: Signal<Local, Bit>,
+    read: Signal<Local, Bits<83>>,
+    present: Param<Bits<83>>,
     entry: DFF<Bits<83>>,
     hit_3: DFF<Bit>,
     frame_3: DFF<Bits<28>>,
@@ -52,25 +62,39 @@ pub struct TlbWay {
 
 impl TlbWay {
     pub fn new(sets: usize) -> Self {
-        Self { ram: HeldRam::new(sets), ..Default::default() }
+        Self {
+            ram: HeldRam::loose(sets),
+            present: Param::new(Bits::<83>::from(1u64) << 82u64),
+            ..Default::default()
+        }
     }
 }
 
 impl Logic for TlbWay {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, entry, hit_3, frame_3);
+        dff_setup!(self, clock, read_at, wrote, wrote_at, overtaken, entry, hit_3, frame_3);
         self.ram.clock.next = self.clock.val();
         self.ram.read_enable.next = self.advance.val();
         self.ram.read_address.next = self.read_set.val();
         self.ram.write_address.next = self.write_set.val();
         self.ram.write_data.next = self.write_data.val();
         self.ram.write_enable.next = self.write_enable.val();
+        self.wrote.d.next = self.write_enable.val();
+        self.wrote_at.d.next = self.write_set.val();
+        self.gone.next = self.overtaken.q.val()
+            || (self.wrote.q.val() && (self.wrote_at.q.val() == self.read_at.q.val()));
+        self.overtaken.d.next = self.gone.val() && !self.advance.val();
+        self.read.next = self.ram.read_data.val();
+        if self.gone.val() {
+            self.read.next = (self.ram.read_data.val()) & (!self.present.val());
+        }
         self.equal.next = self.entry.q.val().get_bit(82)
             && (self.any_pid.val() || (self.entry.q.val().get_bits::<16>(64) == self.pid.val()))
             && (self.any_key.val() || (self.entry.q.val().get_bits::<36>(28) == self.key.val()));
         if self.advance.val() {
-            self.entry.d.next = self.ram.read_data.val();
+            self.read_at.d.next = self.read_set.val();
+            self.entry.d.next = self.read.val();
             self.hit_3.d.next = self.equal.val();
             self.frame_3.d.next = self.entry.q.val().get_bits::<28>(0);
         }
