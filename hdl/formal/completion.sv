@@ -8,8 +8,8 @@
 //
 // mutant: replies_reach_their_unit, a reply of the walker's is given to the table engine too
 //   in: top$completion
-//   replace: table_valid = c_valid$q && (kind == c_table)
-//   with: table_valid = c_valid$q && (kind == c_table || kind == c_walk)
+//   replace: table_valid = c_tables$q
+//   with: table_valid = c_tables$q || c_walks$q
 // mutant: no_reply_is_lost, a reply is taken while the last one still stands
 //   in: top$completion
 //   replace: if ((~c_valid$q) || go) begin
@@ -20,8 +20,8 @@
 //   with: pick_inside = from_inside
 // mutant: ends_once_an_answer, an answer of the replay's ends twice
 //   in: top$completion
-//   replace: replay_held$d = 1'b0;
-//   with: replay_held$d = from_dram;
+//   replace: replay_held$d = ~pick_inside;
+//   with: replay_held$d = ~pick_inside || from_dram;
 // mutant: no_answer_is_lost, the second answer from stage 3 replaces the first
 //   in: top$completion
 //   replace: hit_ready = ~hit_held$q
@@ -32,8 +32,8 @@
 //   with: places$read_address = at
 // mutant: ends_as_accepted, answers of stage 3 go to the slot of the last reply
 //   in: top$completion
-//   replace: at = hit_held_slot$q
-//   with: at = c_tag$q[1:0]
+//   replace: inside_at = hit_held_slot$q
+//   with: inside_at = c_tag$q[1:0]
 // mutant: ends_with_its_status, a poisoned line is an answer like any other
 //   in: top$completion
 //   replace: else if (e_poison$q) begin
@@ -168,7 +168,9 @@ module proof (
     `REACH(waits_for_inside, waited == 1)
 
     `INVARIANT(stage, has_newer == u.c_valid$q && u.c_ends$q == to_slot
-        && u.c_walks$q == (has_newer && class_ == WALK) && (!has_newer
+        && {u.c_tables$q, u.c_zeroes$q, u.c_writes$q, u.c_walks$q} == {has_newer && class_ == TABLE,
+            has_newer && class_ == ZERO, has_newer && class_ == PTE, has_newer && class_ == WALK}
+        && (!has_newer
         || ({u.c_data$q[bit_], u.c_poison$q, u.c_tag$q} == newer && class_ <= ATOMIC)))
     `INVARIANT(end_, has_older == u.e_dram$q && u.e_inside$q == (picked != 0) && !(has_older && picked != 0)
         && (!has_older || ({u.e_data$q[bit_], u.e_poison$q, u.e_slot$q} == {older[11:10], older[6:0]}

@@ -246,8 +246,8 @@ module proof (
         && (u.shootdown$invalidate || {u.tlb$pid_0, u.tlb$va_0} == u.entrance$out_data[63:0])
         && (!u.shootdown$invalidate || {u.tlb$pid_0, u.tlb$va_0} == {u.shootdown$out_pid, u.shootdown$out_va})
         && (!u.tlb$any_key_0 || u.shootdown$invalidate)
-        && {u.dispatch$valid, u.dispatch$hit, u.dispatch$frame, u.dispatch$read, u.dispatch$write}
-        == {u.tlb$valid_3, u.tlb$hit_3, u.tlb$frame_3, u.tlb$read_3, u.tlb$write_3}
+        && {u.dispatch$good, u.dispatch$bad, u.dispatch$op, u.dispatch$hit, u.dispatch$frame, u.dispatch$allowed}
+        == {u.tlb$good_3, u.tlb$bad_3, u.tlb$op_3, u.tlb$hit_3, u.tlb$frame_3, u.tlb$allowed_3}
         && {u.tlb$fill, u.tlb$fill_pid, u.tlb$fill_key, u.tlb$fill_frame, u.tlb$fill_read, u.tlb$fill_write}
         == {u.replay$fill, u.replay$fill_pid, u.replay$fill_key, u.replay$fill_frame, u.replay$fill_read,
             u.replay$fill_write})

@@ -78,9 +78,12 @@ pub struct Completion {
     places: LutRam<Bits<64>, 7>,
     c_valid: DFF<Bit>,
     c_tag: DFF<Bits<10>>,
-    /// It is a request's, or the walker's.
+    /// Whose it is: a request's, the walker's, the fault unit's, the zeroing or the table engine's.
     c_ends: DFF<Bit>,
     c_walks: DFF<Bit>,
+    c_writes: DFF<Bit>,
+    c_zeroes: DFF<Bit>,
+    c_tables: DFF<Bit>,
     c_data: DFF<Bits<512>>,
     c_poison: DFF<Bit>,
     hit_held: DFF<Bit>,
@@ -112,6 +115,7 @@ pub struct Completion {
     pick_inside: Signal<Local, Bit>,
     go: Signal<Local, Bit>,
     at: Signal<Local, Bits<7>>,
+    inside_at: Signal<Local, Bits<7>>,
     inside_status: Signal<Local, Bits<3>>,
     request: Signal<Local, Bits<38>>,
     request_op: Signal<Local, Bits<3>>,
@@ -160,6 +164,9 @@ impl Logic for Completion {
             c_tag,
             c_ends,
             c_walks,
+            c_writes,
+            c_zeroes,
+            c_tables,
             c_data,
             c_poison,
             hit_held,
@@ -213,6 +220,9 @@ impl Logic for Completion {
             self.c_valid.d.next = false;
             self.c_ends.d.next = false;
             self.c_walks.d.next = false;
+            self.c_writes.d.next = false;
+            self.c_zeroes.d.next = false;
+            self.c_tables.d.next = false;
         }
         if (!self.c_valid.q.val()) || self.go.val() {
             self.c_valid.d.next = self.dram_valid.val();
@@ -222,27 +232,36 @@ impl Logic for Completion {
                     || (self.kind_in.val() == self.c_atomic.val()));
             self.c_walks.d.next =
                 self.dram_valid.val() && (self.kind_in.val() == self.c_walk.val());
+            self.c_writes.d.next =
+                self.dram_valid.val() && (self.kind_in.val() == self.c_pte.val());
+            self.c_zeroes.d.next =
+                self.dram_valid.val() && (self.kind_in.val() == self.c_zero.val());
+            self.c_tables.d.next =
+                self.dram_valid.val() && (self.kind_in.val() == self.c_table.val());
             self.c_data.d.next = self.dram_data.val();
             self.c_poison.d.next = self.dram_poison.val();
         }
 
-        self.at.next = self.c_tag.q.val().get_bits::<7>(0);
-        self.inside_status.next = self.ok.val();
         self.amo_take.next = false;
-        if self.pick_inside.val() {
-            if self.amo_answer.val() {
-                self.at.next = self.amo_slot.val();
-                self.amo_take.next = true;
-            } else if self.replay_held.q.val() {
-                self.at.next = self.replay_held_slot.q.val();
-                self.inside_status.next = self.replay_held_status.q.val();
-                self.replay_held.d.next = false;
-            } else {
-                self.at.next = self.hit_held_slot.q.val();
-                self.inside_status.next = self.hit_held_status.q.val();
-                self.hit_held.d.next = false;
-            }
+        if self.amo_answer.val() {
+            self.inside_at.next = self.amo_slot.val();
+            self.inside_status.next = self.ok.val();
+            self.amo_take.next = self.pick_inside.val();
+        } else if self.replay_held.q.val() {
+            self.inside_at.next = self.replay_held_slot.q.val();
+            self.inside_status.next = self.replay_held_status.q.val();
+            self.replay_held.d.next = !self.pick_inside.val();
+        } else {
+            self.inside_at.next = self.hit_held_slot.q.val();
+            self.inside_status.next = self.hit_held_status.q.val();
+            self.hit_held.d.next = self.hit_held.q.val() && !self.pick_inside.val();
         }
+        self.at.next = self.c_tag.q.val().get_bits::<7>(0);
+        if self.pick_inside.val() {
+            self.at.next = self.inside_at.val();
+        }
+        self.requests.read_address.next = self.at.val();
+        self.e_request.d.next = self.requests.read_data.val();
         self.replay_ready.next = !self.replay_held.q.val();
         if self.replay_answer.val() {
             self.replay_held.d.next = true;
@@ -256,15 +275,16 @@ impl Logic for Completion {
             self.hit_held_status.d.next = self.hit_status.val();
         }
 
-        self.requests.read_address.next = self.at.val();
         self.e_inside.d.next = self.pick_inside.val();
         self.e_dram.d.next = self.from_dram.val() && self.go.val();
         self.e_amo.d.next = self.amo_answer.val();
-        self.e_status.d.next = self.inside_status.val();
+        self.e_status.d.next = self.ok.val();
+        if self.pick_inside.val() {
+            self.e_status.d.next = self.inside_status.val();
+        }
         self.e_is_data.d.next = self.is_data.val();
         self.e_poison.d.next = self.c_poison.q.val();
         self.e_slot.d.next = self.at.val();
-        self.e_request.d.next = self.requests.read_data.val();
         self.e_data.d.next = self.c_data.q.val();
 
         // It ends.
@@ -302,9 +322,9 @@ impl Logic for Completion {
         self.latency.next = self.now.q.val() - self.request.val().get_bits::<16>(22);
 
         self.walk_valid.next = self.c_walks.q.val();
-        self.pte_written.next = self.c_valid.q.val() && (self.kind.val() == self.c_pte.val());
-        self.zero_acked.next = self.c_valid.q.val() && (self.kind.val() == self.c_zero.val());
-        self.table_valid.next = self.c_valid.q.val() && (self.kind.val() == self.c_table.val());
+        self.pte_written.next = self.c_writes.q.val();
+        self.zero_acked.next = self.c_zeroes.q.val();
+        self.table_valid.next = self.c_tables.q.val();
         self.index.next = self.c_tag.q.val().get_bits::<7>(0);
         self.line.next = self.c_data.q.val();
         self.poison.next = self.c_poison.q.val();
@@ -317,6 +337,9 @@ impl Logic for Completion {
             self.c_valid.d.next = false;
             self.c_ends.d.next = false;
             self.c_walks.d.next = false;
+            self.c_writes.d.next = false;
+            self.c_zeroes.d.next = false;
+            self.c_tables.d.next = false;
             self.e_dram.d.next = false;
             self.e_inside.d.next = false;
             self.hit_held.d.next = false;

@@ -151,7 +151,7 @@ impl Component {
             walks: WalkTable::new(config),
             walk_queue: Fifo::new(config.walk_entries as usize),
             matcher: BucketMatch::new(config),
-            dispatch: Dispatch::new(config),
+            dispatch: Dispatch::new(),
             replay: Replay::new(config),
             issue: Issue::new(config),
             order: LineOrder::new(config),
@@ -348,14 +348,13 @@ impl Logic for Component {
         self.bucket.pid_1.next = self.tlb.pid_1.val();
         self.bucket.va_1.next = self.tlb.va_1.val();
 
-        self.dispatch.valid.next = self.tlb.valid_3.val();
+        self.dispatch.good.next = self.tlb.good_3.val();
         self.dispatch.bad.next = self.tlb.bad_3.val();
         self.dispatch.op.next = self.tlb.op_3.val();
         self.dispatch.va.next = self.tlb.va_3.val();
         self.dispatch.hit.next = self.tlb.hit_3.val();
         self.dispatch.frame.next = self.tlb.frame_3.val();
-        self.dispatch.read.next = self.tlb.read_3.val();
-        self.dispatch.write.next = self.tlb.write_3.val();
+        self.dispatch.allowed.next = self.tlb.allowed_3.val();
         self.dispatch.found.next = self.walks.found_3.val();
         self.dispatch.found_done.next = self.walks.found_done_3.val();
         self.dispatch.found_waiting.next = self.walks.found_waiting_3.val();
