@@ -103,12 +103,13 @@ bench: setup ## compare with local memory, swap and mapped files; measure the co
 	$(SPLITMEM) bench --report "$(REPORT)"
 	$(SPLITMEM) latency --report "$(REPORT)"
 
-# What is placed and routed: large or small.
+# What is placed and routed, large or small, and the placements that are tried.
 HW := large
+SEEDS := 1 2
 
 fmax: ## place and route for ECP5, print and keep the clock it reaches
 	@$(SETUP) sim synth
-	$(SPLITMEM) fmax --config $(HW) --save bitstreams/fmax/$(HW).json
+	$(SPLITMEM) fmax --config $(HW) $(SEEDS:%=--seed %) --save bitstreams/fmax/$(HW).json
 
 docs: ## build the documentation into site/, links checked
 	@$(SETUP) docs

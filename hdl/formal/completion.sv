@@ -8,8 +8,8 @@
 //
 // mutant: replies_reach_their_unit, a reply of the walker's is given to the table engine too
 //   in: top$completion
-//   replace: table_valid = c_valid$q && (kind == c_table)
-//   with: table_valid = c_valid$q && (kind == c_table || kind == c_walk)
+//   replace: table_valid = c_tables$q
+//   with: table_valid = c_tables$q || c_walks$q
 // mutant: no_reply_is_lost, a reply is taken while the last one still stands
 //   in: top$completion
 //   replace: if ((~c_valid$q) || go) begin
@@ -20,16 +20,20 @@
 //   with: pick_inside = from_inside
 // mutant: ends_once_an_answer, an answer of the replay's ends twice
 //   in: top$completion
-//   replace: replay_held$d = 1'b0;
-//   with: replay_held$d = from_dram;
+//   replace: replay_held$d = ~pick_inside;
+//   with: replay_held$d = ~pick_inside || from_dram;
 // mutant: no_answer_is_lost, the second answer from stage 3 replaces the first
 //   in: top$completion
 //   replace: hit_ready = ~hit_held$q
 //   with: hit_ready = 1'b1
+// mutant: ends_as_accepted, the log is told the place of the request that ends next
+//   in: top$completion
+//   replace: places$read_address = e_slot$q
+//   with: places$read_address = at
 // mutant: ends_as_accepted, answers of stage 3 go to the slot of the last reply
 //   in: top$completion
-//   replace: at = hit_held_slot$q
-//   with: at = c_tag$q[1:0]
+//   replace: inside_at = hit_held_slot$q
+//   with: inside_at = c_tag$q[1:0]
 // mutant: ends_with_its_status, a poisoned line is an answer like any other
 //   in: top$completion
 //   replace: else if (e_poison$q) begin
@@ -111,6 +115,10 @@ module proof (
     reg [2:0] due_status [0:SLOTS-1];
     reg [82:0] asked_as [0:SLOTS-1];
     wire [82:0] ends_as = {op, va, pid, tag};
+    // Of what it was asked as: word, op, tag.
+    function automatic [21:0] hot(input [1:0] of);
+        hot = {asked_as[of][37:35], asked_as[of][82:80], asked_as[of][15:0]};
+    endfunction
     always @(posedge clock) begin
         asked <= reset ? 0 : (asked & ~finishing) | accepting;
         due_hit <= reset ? 0 : (due_hit & ~finishing) | hit_comes;
@@ -159,14 +167,17 @@ module proof (
     `REACH(atomic, amo_valid && asked == 4'hf)
     `REACH(waits_for_inside, waited == 1)
 
-    `INVARIANT(stage, has_newer == u.c_valid$q && u.c_ends$q == to_slot && (!has_newer
+    `INVARIANT(stage, has_newer == u.c_valid$q && u.c_ends$q == to_slot
+        && {u.c_tables$q, u.c_zeroes$q, u.c_writes$q, u.c_walks$q} == {has_newer && class_ == TABLE,
+            has_newer && class_ == ZERO, has_newer && class_ == PTE, has_newer && class_ == WALK}
+        && (!has_newer
         || ({u.c_data$q[bit_], u.c_poison$q, u.c_tag$q} == newer && class_ <= ATOMIC)))
     `INVARIANT(end_, has_older == u.e_dram$q && u.e_inside$q == (picked != 0) && !(has_older && picked != 0)
         && (!has_older || ({u.e_data$q[bit_], u.e_poison$q, u.e_slot$q} == {older[11:10], older[6:0]}
             && u.e_is_data$q == (older_class == DATA) && (older_class == DATA || older_class == ATOMIC)
             && older[6:0] < SLOTS))
         && ((!has_older && picked == 0) || (u.e_slot$q < SLOTS && asked[u.e_slot$q[1:0]]
-            && u.e_request$q[82:0] == asked_as[u.e_slot$q[1:0]])))
+            && u.e_request$q[21:0] == hot(u.e_slot$q[1:0]))))
     `INVARIANT(picked_inside, (picked & (picked - 1'b1)) == 0
         && (picked == 0 || u.e_amo$q == picked[2])
         && (picked == 0 || u.e_status$q == (picked[2] ? OK : due_status[u.e_slot$q[1:0]])))
@@ -184,7 +195,8 @@ module proof (
         && (due_amo & (due_hit | due_replay | due_dram | ~asked)) == 0)
     `INVARIANT(one_due, ((due_hit | due_replay | due_dram) & ~asked) == 0 && (due_hit & due_replay) == 0
         && (due_dram & (due_hit | due_replay)) == 0 && (!to_slot || newer[6:0] < SLOTS))
-    `define KEPT(N) `INVARIANT(kept_``N, !asked[N] || u.requests.mem[N][82:0] == asked_as[N])
+    `define KEPT(N) `INVARIANT(kept_``N, !asked[N] || (u.requests.mem[N][21:0] == hot(N) \
+        && u.places.mem[N] == {asked_as[N][79:32], asked_as[N][31:16]}))
     `KEPT(0)
     `KEPT(1)
     `KEPT(2)

@@ -5,10 +5,10 @@
 // k: 1
 // reach: 2
 //
-// mutant: only_allowed_hits_go, an atomic needs no permission to read
+// mutant: only_allowed_hits_go, what is not allowed is no error after a walk
 //   in: top$dispatch
-//   replace: (op != 32'h1) && ~read
-//   with: (op == 32'h0) && ~read
+//   replace: ~joins && allowed
+//   with: ~joins && (allowed || found)
 // mutant: goes_to_its_line, a request of a 2 MiB page stays in its first 4 KiB
 //   in: top$dispatch
 //   replace: if (va[32'h2f]) begin
@@ -24,25 +24,26 @@
 `include "common.svh"
 
 module proof (
-    input clock, reset, valid, bad, hit, read, write, found, found_done, found_waiting,
+    input clock, reset, good, bad, hit, allowed, found, found_done, found_waiting,
     input found_stale, found_leaving, room, result, issue_ready, answer_ready,
     input [2:0] op,
     input [47:0] va,
     input [27:0] frame
 );
     `CLOCKED
-    localparam READ = 0, WRITE = 1, NO_PERMISSION = 2, BAD_REQUEST = 4;
+    localparam WRITE = 1, NO_PERMISSION = 2, BAD_REQUEST = 4;
 
     wire advance, issue, issue_write, allocate, attach, answer;
     wire [33:0] issue_line;
     wire [2:0] answer_status;
     top$dispatch u (
-        .valid, .bad, .op, .va, .hit, .frame, .read, .write, .found, .found_done,
+        .good, .bad, .op, .va, .hit, .frame, .allowed, .found, .found_done,
         .found_waiting, .found_stale, .found_leaving, .room, .result, .issue_ready, .answer_ready, .advance,
         .issue, .issue_write, .issue_line, .allocate, .attach, .answer, .answer_status);
 
-    wire allowed = (op == WRITE || read) && (op == READ || write);
-    `PROVE(only_allowed_hits_go, !issue || (valid && hit && !bad && allowed && issue_write == (op == WRITE)))
+    `ASSUME(one_or_the_other, !(good && bad))
+    wire valid = good || bad;
+    `PROVE(only_allowed_hits_go, !issue || (good && hit && allowed && issue_write == (op == WRITE)))
     `PROVE(goes_to_its_line, !issue || (va[47] ? frame[8:0] != 0 || issue_line == {frame[27:9], va[20:6]}
                                                : issue_line == {frame, va[11:6]}))
     wire [3:0] outcomes = {issue, allocate, attach, answer};

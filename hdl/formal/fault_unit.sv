@@ -8,7 +8,7 @@
 //
 // mutant: takes_what_is_offered, a fault of a 2 MiB page takes a frame of 4 KiB too
 //   in: top$replay
-//   replace: grant_4k_take = go_issue && takes_frame && ~huge
+//   replace: grant_4k_take = go_issue && needs_4k$q
 //   with: grant_4k_take = go_issue && takes_frame
 // mutant: one_frame_a_walk, what a fault found out is not kept
 //   in: top$replay
@@ -161,7 +161,8 @@ module proof (
         || u.read_request$q[15:0] == (va[47] ? {1'b1, va[20:6]} : {10'b0, va[11:6]}))
     `INVARIANT(page_read, !(known && u.run$q && u.run_index$q == walk)
         || {u.read_page$q[15:0], u.read_page$q[51:16]} == page)
-    `INVARIANT(needs_read, !(u.run$q && u.needs_frame$q) || !u.read_result$q[30])
+    `INVARIANT(needs_read, !(u.run$q && (u.needs_4k$q || u.needs_2m$q)) || (!u.read_result$q[30]
+        && {u.needs_2m$q, u.needs_4k$q} == {u.read_request$q[15], !u.read_request$q[15]} && !u.has_frame$q))
     `INVARIANT(result_read, !(took && u.run$q && u.run_index$q == walk) || u.read_result$q[30])
     `INVARIANT(present_now, !took || u.results.mem[walk[1:0]][30])
 endmodule

@@ -25,10 +25,10 @@
 //   in: top$issue
 //   replace: if (wake_valid) begin
 //   with: if (wake_valid && ~hit_write) begin
-// mutant: carries_its_data, the data of a waiting request are not read again
+// mutant: carries_its_data, the data of a waiting request give way to those of the next one
 //   in: top$issue
-//   replace: read_slot = s_slot$q
-//   with: read_slot = take_slot
+//   replace: store$read_enable = free
+//   with: store$read_enable = 1'b1
 `include "common.svh"
 
 module proof (

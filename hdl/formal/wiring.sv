@@ -11,7 +11,7 @@
 // cut: top$intake top$tlb top$bucket top$walks top$walk_queue top$matcher top$dispatch top$replay
 // cut: top$issue top$order top$dram top$completion top$amo top$responses_0 top$responses_1
 // cut: top$shootdown top$manage$registers top$manage$frames top$manage$engine top$manage$events
-// cut: top$accepted top$entrance top$hits top$sends top$zeroes top$background top$commands top$manage$mailbox top$manage$interrupts top$manage$shootdown
+// cut: top$accepted top$entrance top$hits top$sends top$turns top$zeroes top$background top$commands top$manage$mailbox top$manage$interrupts top$manage$shootdown
 // paths: outputs_come_from_registers, p0_req_ready p1_req_ready from p0_req_valid p1_req_valid
 //
 // mutant: outputs_come_from_registers, a DRAM command waits for the DRAM to be ready
@@ -148,8 +148,8 @@ module proof (
         && {u.accepted$accept, u.accepted$accept_slot} == {u.intake$valid, u.intake$slot}
         && {u.accepted$accept_op, u.accepted$accept_tag, u.accepted$accept_pid, u.accepted$accept_va}
         == {u.intake$op, u.intake$tag, u.intake$pid, u.intake$va}
-        && {u.accepted$accept_mask, u.accepted$accept_data}
-        == (u.intake$port ? {p1_req_mask, p1_req_data} : {p0_req_mask, p0_req_data})
+        && {u.accepted$accept_port, u.accepted$p1_mask, u.accepted$p1_data, u.accepted$p0_mask, u.accepted$p0_data}
+        == {u.intake$port, p1_req_mask, p1_req_data, p0_req_mask, p0_req_data}
         && {u.issue$accept, u.issue$accept_slot} == accepts && {u.order$accept, u.order$accept_slot} == accepts
         && {u.completion$accept, u.completion$accept_slot} == accepts
         && {u.completion$accept_op, u.completion$accept_tag, u.completion$accept_pid, u.completion$accept_va}
@@ -173,8 +173,12 @@ module proof (
         && {u.dram$issue_present, u.dram$issue_valid, u.dram$issue_amo, u.dram$issue_write, u.dram$issue_slot,
             u.dram$issue_line, u.dram$issue_mask, u.dram$issue_data, u.sends$out_ready}
         == {u.sends$present, u.sends$out_valid, u.sends$out_data, u.dram$issue_ready}
-        && {u.order$slot, u.order$line, u.order$write, u.order$pass, u.order$wake_take}
-        == {u.issue$slot, u.issue$line, u.issue$write, u.issue$pass, u.issue$wake_take}
+        && {u.order$slot, u.order$line, u.order$write, u.order$pass}
+        == {u.issue$slot, u.issue$line, u.issue$write, u.issue$pass}
+        && {u.turns$in_valid, u.turns$in_data, u.order$wake_take}
+        == {u.order$wake_valid, u.order$wake_slot, u.order$wake_valid && u.turns$in_ready}
+        && {u.issue$wake_valid, u.issue$wake_slot, u.turns$out_ready}
+        == {u.turns$out_valid, u.turns$out_data, u.issue$wake_take}
         && {u.dram$back_valid, u.dram$back_write, u.dram$back_tag, u.dram$back_line, u.dram$back_mask, u.dram$back_entry,
             u.background$ready}
         == {u.background$valid, u.background$write, u.background$tag, u.background$line, u.background$mask,
@@ -242,8 +246,8 @@ module proof (
         && (u.shootdown$invalidate || {u.tlb$pid_0, u.tlb$va_0} == u.entrance$out_data[63:0])
         && (!u.shootdown$invalidate || {u.tlb$pid_0, u.tlb$va_0} == {u.shootdown$out_pid, u.shootdown$out_va})
         && (!u.tlb$any_key_0 || u.shootdown$invalidate)
-        && {u.dispatch$valid, u.dispatch$hit, u.dispatch$frame, u.dispatch$read, u.dispatch$write}
-        == {u.tlb$valid_3, u.tlb$hit_3, u.tlb$frame_3, u.tlb$read_3, u.tlb$write_3}
+        && {u.dispatch$good, u.dispatch$bad, u.dispatch$op, u.dispatch$hit, u.dispatch$frame, u.dispatch$allowed}
+        == {u.tlb$good_3, u.tlb$bad_3, u.tlb$op_3, u.tlb$hit_3, u.tlb$frame_3, u.tlb$allowed_3}
         && {u.tlb$fill, u.tlb$fill_pid, u.tlb$fill_key, u.tlb$fill_frame, u.tlb$fill_read, u.tlb$fill_write}
         == {u.replay$fill, u.replay$fill_pid, u.replay$fill_key, u.replay$fill_frame, u.replay$fill_read,
             u.replay$fill_write})

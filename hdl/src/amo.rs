@@ -6,7 +6,7 @@
 //! until the answer is given.
 
 use crate::fifo::Fifo;
-use crate::prim::{BlockRam, LutRam};
+use crate::prim::{HeldRam, LutRam};
 use rust_hdl::prelude::*;
 use splitmem_abi::config::HwConfig;
 
@@ -47,7 +47,7 @@ pub struct Amo {
     pub look_slot: Signal<In, Bits<7>>,
     pub look_old: Signal<Out, Bits<64>>,
 
-    operands: BlockRam<Bits<128>, 7>,
+    operands: HeldRam<Bits<128>, 7>,
     old_for_amo: LutRam<Bits<64>, 7>,
     old_for_answer: LutRam<Bits<64>, 7>,
     /// `[6:0]` slot, `[9:7]` word, `[10]` compare-and-swap.
@@ -69,7 +69,7 @@ impl Amo {
     pub fn new(config: &HwConfig) -> Self {
         let slots = 2 * config.port_slots as usize;
         Self {
-            operands: BlockRam::new(slots),
+            operands: HeldRam::loose(slots),
             old_for_amo: LutRam::new(slots),
             old_for_answer: LutRam::new(slots),
             queue: Fifo::new(slots),
@@ -87,6 +87,7 @@ impl Logic for Amo {
         self.operands.write_enable.next = self.accept.val();
         self.operands.write_address.next = self.accept_slot.val();
         self.operands.write_data.next = self.accept_operands.val();
+        self.operands.read_enable.next = true;
         self.operands.read_address.next = self.queue.head.val().get_bits::<7>(0);
         self.old_for_amo.write_enable.next = self.line_read.val();
         self.old_for_amo.write_address.next = self.line_slot.val();

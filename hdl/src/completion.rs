@@ -72,12 +72,18 @@ pub struct Completion {
     pub latency: Signal<Out, Bits<16>>,
     pub failed: Signal<Out, Bit>,
 
-    /// Of each slot: `[15:0]` tag, `[31:16]` pid, `[79:32]` va, `[82:80]` op, `[98:83]` time.
-    requests: LutRam<Bits<99>, 7>,
+    /// Of each slot: `[15:0]` tag, `[18:16]` op, `[21:19]` word of its line, `[37:22]` time.
+    requests: LutRam<Bits<38>, 7>,
+    /// Of each slot what is asked for only as it ends: `[15:0]` pid, `[63:16]` va.
+    places: LutRam<Bits<64>, 7>,
     c_valid: DFF<Bit>,
     c_tag: DFF<Bits<10>>,
-    /// It is a request's.
+    /// Whose it is: a request's, the walker's, the fault unit's, the zeroing or the table engine's.
     c_ends: DFF<Bit>,
+    c_walks: DFF<Bit>,
+    c_writes: DFF<Bit>,
+    c_zeroes: DFF<Bit>,
+    c_tables: DFF<Bit>,
     c_data: DFF<Bits<512>>,
     c_poison: DFF<Bit>,
     hit_held: DFF<Bit>,
@@ -98,7 +104,7 @@ pub struct Completion {
     e_is_data: DFF<Bit>,
     e_poison: DFF<Bit>,
     e_slot: DFF<Bits<7>>,
-    e_request: DFF<Bits<99>>,
+    e_request: DFF<Bits<38>>,
     e_data: DFF<Bits<512>>,
 
     kind: Signal<Local, Bits<3>>,
@@ -109,8 +115,9 @@ pub struct Completion {
     pick_inside: Signal<Local, Bit>,
     go: Signal<Local, Bit>,
     at: Signal<Local, Bits<7>>,
+    inside_at: Signal<Local, Bits<7>>,
     inside_status: Signal<Local, Bits<3>>,
-    request: Signal<Local, Bits<99>>,
+    request: Signal<Local, Bits<38>>,
     request_op: Signal<Local, Bits<3>>,
     word: Signal<Local, Bits<9>>,
     starts_amo: Signal<Local, Bit>,
@@ -132,6 +139,7 @@ impl Completion {
         let class = |c: TagClass| Param::new((c as u64).into());
         Self {
             requests: LutRam::new(2 * config.port_slots as usize),
+            places: LutRam::new(2 * config.port_slots as usize),
             port_bit: Param::new((config.port_slots as u64).into()),
             ok: Param::new((Status::Ok as u64).into()),
             uncorrectable: Param::new((Status::Uncorrectable as u64).into()),
@@ -155,6 +163,10 @@ impl Logic for Completion {
             c_valid,
             c_tag,
             c_ends,
+            c_walks,
+            c_writes,
+            c_zeroes,
+            c_tables,
             c_data,
             c_poison,
             hit_held,
@@ -176,16 +188,19 @@ impl Logic for Completion {
             e_request,
             e_data
         );
-        clock!(self, clock, requests);
+        clock!(self, clock, requests, places);
         self.now.d.next = self.now.q.val() + 1;
         self.earlier.d.next = self.now.q.val();
         self.requests.write_enable.next = self.accept.val();
         self.requests.write_address.next = self.accept_slot.val();
-        self.requests.write_data.next = bit_cast::<99, 16>(self.accept_tag.val())
-            | (bit_cast::<99, 16>(self.accept_pid.val()) << 16)
-            | (bit_cast::<99, 48>(self.accept_va.val()) << 32)
-            | (bit_cast::<99, 3>(self.accept_op.val()) << 80)
-            | (bit_cast::<99, 16>(self.earlier.q.val()) << 83);
+        self.requests.write_data.next = bit_cast::<38, 16>(self.accept_tag.val())
+            | (bit_cast::<38, 3>(self.accept_op.val()) << 16)
+            | (bit_cast::<38, 3>(self.accept_va.val().get_bits::<3>(3)) << 19)
+            | (bit_cast::<38, 16>(self.earlier.q.val()) << 22);
+        self.places.write_enable.next = self.accept.val();
+        self.places.write_address.next = self.accept_slot.val();
+        self.places.write_data.next = bit_cast::<64, 16>(self.accept_pid.val())
+            | (bit_cast::<64, 48>(self.accept_va.val()) << 16);
 
         // Who ends in this cycle.
         self.kind.next = self.c_tag.q.val().get_bits::<3>(7);
@@ -204,6 +219,10 @@ impl Logic for Completion {
         if self.go.val() {
             self.c_valid.d.next = false;
             self.c_ends.d.next = false;
+            self.c_walks.d.next = false;
+            self.c_writes.d.next = false;
+            self.c_zeroes.d.next = false;
+            self.c_tables.d.next = false;
         }
         if (!self.c_valid.q.val()) || self.go.val() {
             self.c_valid.d.next = self.dram_valid.val();
@@ -211,27 +230,38 @@ impl Logic for Completion {
             self.c_ends.d.next = self.dram_valid.val()
                 && ((self.kind_in.val() == self.c_data_class.val())
                     || (self.kind_in.val() == self.c_atomic.val()));
+            self.c_walks.d.next =
+                self.dram_valid.val() && (self.kind_in.val() == self.c_walk.val());
+            self.c_writes.d.next =
+                self.dram_valid.val() && (self.kind_in.val() == self.c_pte.val());
+            self.c_zeroes.d.next =
+                self.dram_valid.val() && (self.kind_in.val() == self.c_zero.val());
+            self.c_tables.d.next =
+                self.dram_valid.val() && (self.kind_in.val() == self.c_table.val());
             self.c_data.d.next = self.dram_data.val();
             self.c_poison.d.next = self.dram_poison.val();
         }
 
-        self.at.next = self.c_tag.q.val().get_bits::<7>(0);
-        self.inside_status.next = self.ok.val();
         self.amo_take.next = false;
-        if self.pick_inside.val() {
-            if self.amo_answer.val() {
-                self.at.next = self.amo_slot.val();
-                self.amo_take.next = true;
-            } else if self.replay_held.q.val() {
-                self.at.next = self.replay_held_slot.q.val();
-                self.inside_status.next = self.replay_held_status.q.val();
-                self.replay_held.d.next = false;
-            } else {
-                self.at.next = self.hit_held_slot.q.val();
-                self.inside_status.next = self.hit_held_status.q.val();
-                self.hit_held.d.next = false;
-            }
+        if self.amo_answer.val() {
+            self.inside_at.next = self.amo_slot.val();
+            self.inside_status.next = self.ok.val();
+            self.amo_take.next = self.pick_inside.val();
+        } else if self.replay_held.q.val() {
+            self.inside_at.next = self.replay_held_slot.q.val();
+            self.inside_status.next = self.replay_held_status.q.val();
+            self.replay_held.d.next = !self.pick_inside.val();
+        } else {
+            self.inside_at.next = self.hit_held_slot.q.val();
+            self.inside_status.next = self.hit_held_status.q.val();
+            self.hit_held.d.next = self.hit_held.q.val() && !self.pick_inside.val();
         }
+        self.at.next = self.c_tag.q.val().get_bits::<7>(0);
+        if self.pick_inside.val() {
+            self.at.next = self.inside_at.val();
+        }
+        self.requests.read_address.next = self.at.val();
+        self.e_request.d.next = self.requests.read_data.val();
         self.replay_ready.next = !self.replay_held.q.val();
         if self.replay_answer.val() {
             self.replay_held.d.next = true;
@@ -245,21 +275,23 @@ impl Logic for Completion {
             self.hit_held_status.d.next = self.hit_status.val();
         }
 
-        self.requests.read_address.next = self.at.val();
         self.e_inside.d.next = self.pick_inside.val();
         self.e_dram.d.next = self.from_dram.val() && self.go.val();
         self.e_amo.d.next = self.amo_answer.val();
-        self.e_status.d.next = self.inside_status.val();
+        self.e_status.d.next = self.ok.val();
+        if self.pick_inside.val() {
+            self.e_status.d.next = self.inside_status.val();
+        }
         self.e_is_data.d.next = self.is_data.val();
         self.e_poison.d.next = self.c_poison.q.val();
         self.e_slot.d.next = self.at.val();
-        self.e_request.d.next = self.requests.read_data.val();
         self.e_data.d.next = self.c_data.q.val();
 
         // It ends.
         self.request.next = self.e_request.q.val();
-        self.request_op.next = self.request.val().get_bits::<3>(80);
+        self.request_op.next = self.request.val().get_bits::<3>(16);
         self.old_slot.next = self.e_slot.q.val();
+        self.places.read_address.next = self.e_slot.q.val();
         self.starts_amo.next = self.e_dram.q.val()
             && self.e_is_data.q.val()
             && self.request_op.val().get_bit(1)
@@ -282,28 +314,32 @@ impl Logic for Completion {
         self.slot.next = self.e_slot.q.val();
         self.port.next = ((self.e_slot.q.val()) & (self.port_bit.val())).any();
         self.tag.next = self.request.val().get_bits::<16>(0);
-        self.pid.next = self.request.val().get_bits::<16>(16);
-        self.va.next = self.request.val().get_bits::<48>(32);
+        self.pid.next = self.places.read_data.val().get_bits::<16>(0);
+        self.va.next = self.places.read_data.val().get_bits::<48>(16);
         self.op.next = self.request_op.val();
         self.status.next = self.result.val();
         self.failed.next = self.ends.val() && (self.result.val() != self.ok.val());
-        self.latency.next = self.now.q.val() - self.request.val().get_bits::<16>(83);
+        self.latency.next = self.now.q.val() - self.request.val().get_bits::<16>(22);
 
-        self.walk_valid.next = self.c_valid.q.val() && (self.kind.val() == self.c_walk.val());
-        self.pte_written.next = self.c_valid.q.val() && (self.kind.val() == self.c_pte.val());
-        self.zero_acked.next = self.c_valid.q.val() && (self.kind.val() == self.c_zero.val());
-        self.table_valid.next = self.c_valid.q.val() && (self.kind.val() == self.c_table.val());
+        self.walk_valid.next = self.c_walks.q.val();
+        self.pte_written.next = self.c_writes.q.val();
+        self.zero_acked.next = self.c_zeroes.q.val();
+        self.table_valid.next = self.c_tables.q.val();
         self.index.next = self.c_tag.q.val().get_bits::<7>(0);
         self.line.next = self.c_data.q.val();
         self.poison.next = self.c_poison.q.val();
-        self.word.next = bit_cast::<9, 3>(self.request.val().get_bits::<3>(35)) << 6;
+        self.word.next = bit_cast::<9, 3>(self.request.val().get_bits::<3>(19)) << 6;
         self.amo_valid.next = self.starts_amo.val();
-        self.amo_word.next = self.request.val().get_bits::<3>(35);
+        self.amo_word.next = self.request.val().get_bits::<3>(19);
         self.amo_swap.next = self.request_op.val().get_bit(0);
         self.amo_old.next = self.e_data.q.val().get_bits::<64>(self.word.val().index());
         if self.reset.val() {
             self.c_valid.d.next = false;
             self.c_ends.d.next = false;
+            self.c_walks.d.next = false;
+            self.c_writes.d.next = false;
+            self.c_zeroes.d.next = false;
+            self.c_tables.d.next = false;
             self.e_dram.d.next = false;
             self.e_inside.d.next = false;
             self.hit_held.d.next = false;

@@ -6,19 +6,19 @@
 
 use crate::prim::Param;
 use rust_hdl::prelude::*;
-use splitmem_abi::config::HwConfig;
 use splitmem_abi::request::Status;
 
 #[derive(LogicBlock, Default)]
 pub struct Dispatch {
-    pub valid: Signal<In, Bit>,
+    /// A request that can be served, or one that cannot.
+    pub good: Signal<In, Bit>,
     pub bad: Signal<In, Bit>,
     pub op: Signal<In, Bits<3>>,
     pub va: Signal<In, Bits<48>>,
     pub hit: Signal<In, Bit>,
     pub frame: Signal<In, Bits<28>>,
-    pub read: Signal<In, Bit>,
-    pub write: Signal<In, Bit>,
+    /// The page's permissions allow it, if `hit`.
+    pub allowed: Signal<In, Bit>,
     /// The walk table's entry of its page.
     pub found: Signal<In, Bit>,
     pub found_done: Signal<In, Bit>,
@@ -44,7 +44,6 @@ pub struct Dispatch {
     pub tlb_hit: Signal<Out, Bit>,
     pub tlb_miss: Signal<Out, Bit>,
 
-    denied: Signal<Local, Bit>,
     joins: Signal<Local, Bit>,
     misses: Signal<Local, Bit>,
     errs: Signal<Local, Bit>,
@@ -52,15 +51,13 @@ pub struct Dispatch {
     join_held: Signal<Local, Bit>,
     revives: Signal<Local, Bit>,
     held: Signal<Local, Bit>,
-    check: Param<Bit>,
     bad_request: Param<Bits<3>>,
     no_permission: Param<Bits<3>>,
 }
 
 impl Dispatch {
-    pub fn new(config: &HwConfig) -> Self {
+    pub fn new() -> Self {
         Self {
-            check: Param::new(config.check_permissions),
             bad_request: Param::new((Status::BadRequest as u64).into()),
             no_permission: Param::new((Status::NoPermission as u64).into()),
             ..Default::default()
@@ -71,23 +68,14 @@ impl Dispatch {
 impl Logic for Dispatch {
     #[hdl_gen]
     fn update(&mut self) {
-        self.denied.next = self.check.val()
-            && (((self.op.val() != 1) && !self.read.val())
-                || ((self.op.val() != 0) && !self.write.val()));
-        self.joins.next = self.valid.val()
-            && !self.bad.val()
+        self.joins.next = self.good.val()
             && self.found.val()
             && (!self.hit.val() || !self.found_done.val() || self.found_waiting.val());
-        self.misses.next =
-            self.valid.val() && !self.bad.val() && !self.found.val() && !self.hit.val();
-        self.hits.next = self.valid.val()
-            && !self.bad.val()
-            && self.hit.val()
-            && !self.joins.val()
-            && !self.denied.val();
-        self.errs.next = self.valid.val()
-            && !self.joins.val()
-            && (self.bad.val() || (self.hit.val() && self.denied.val()));
+        self.misses.next = self.good.val() && !self.found.val() && !self.hit.val();
+        self.hits.next =
+            self.good.val() && self.hit.val() && !self.joins.val() && self.allowed.val();
+        self.errs.next = self.bad.val()
+            || (self.good.val() && self.hit.val() && !self.joins.val() && !self.allowed.val());
         self.revives.next = self.found_done.val() && !self.found_waiting.val();
         // An entry whose translation may be old must run dry before it serves anybody new. One that
         // may be over in this cycle is over, or can be joined, in the next.
@@ -115,9 +103,7 @@ impl Logic for Dispatch {
         if self.bad.val() {
             self.answer_status.next = self.bad_request.val();
         }
-        self.tlb_hit.next =
-            self.valid.val() && !self.bad.val() && self.hit.val() && !self.held.val();
-        self.tlb_miss.next =
-            self.valid.val() && !self.bad.val() && !self.hit.val() && !self.held.val();
+        self.tlb_hit.next = self.good.val() && self.hit.val() && !self.held.val();
+        self.tlb_miss.next = self.good.val() && !self.hit.val() && !self.held.val();
     }
 }

@@ -4,7 +4,7 @@
 //! and EVENT_POP on the inner bus; `waits` while there is an event. When the log is full the new
 //! event is lost and counted.
 
-use crate::prim::BlockRam;
+use crate::prim::HeldRam;
 use crate::registers::{constant, lsb, Access, HwRegister};
 use rust_hdl::prelude::*;
 use splitmem_abi::config::HwConfig;
@@ -40,7 +40,7 @@ pub struct EventLog {
     words: Vec<HwRegister>,
     _words: usize,
     pop: HwRegister,
-    log: BlockRam<Bits<128>, 10>,
+    log: HeldRam<Bits<128>, 10>,
     tail: DFF<Bits<10>>,
     head: DFF<Bits<10>>,
     count: DFF<Bits<16>>,
@@ -69,7 +69,7 @@ impl EventLog {
             words: (0..words).map(|i| HwRegister::nth(&regs::EVENT, i)).collect(),
             _words: words as usize,
             pop: HwRegister::new(&regs::EVENT_POP),
-            log: BlockRam::new(config.event_log as usize),
+            log: HeldRam::loose(config.event_log as usize),
             depth: constant(config.event_log as u64),
             dropped_max: constant(u16::MAX as u64),
             count_lsb: lsb(field::EVENT_STATUS::COUNT),
@@ -103,6 +103,7 @@ impl Logic for EventLog {
         self.log.write_address.next = self.tail.q.val();
         self.log.write_data.next = self.entry.val();
         self.log.write_enable.next = self.push.val();
+        self.log.read_enable.next = true;
         self.log.read_address.next = self.head.q.val();
         if self.push.val() {
             self.tail.d.next = self.tail.q.val() + 1;

@@ -8,7 +8,7 @@
 //! A FIFO in block RAM with two registers before it, which hide the RAM's cycle of latency and its
 //! slow output.
 
-use crate::prim::BlockRam;
+use crate::prim::HeldRam;
 use rust_hdl::prelude::*;
 
 #[derive(LogicBlock)]
@@ -23,7 +23,7 @@ pub struct FreeList {
     /// Frames in the list, `frame` included.
     pub count: Signal<Out, Bits<16>>,
 
-    ram: BlockRam<Bits<28>, 12>,
+    ram: HeldRam<Bits<28>, 12>,
     tail: DFF<Bits<12>>,
     head: DFF<Bits<12>>,
     in_ram: DFF<Bits<16>>,
@@ -42,7 +42,7 @@ pub struct FreeList {
 impl FreeList {
     pub fn new(depth: u32) -> Self {
         with_defaults!(Self {
-            ram: BlockRam::new(depth as usize),
+            ram: HeldRam::loose(depth as usize),
         } clock reset push push_frame valid frame take count tail head in_ram total fetched
           first_valid first second_valid second fetch first_stays second_stays)
     }
@@ -57,6 +57,7 @@ impl Logic for FreeList {
         self.ram.write_address.next = self.tail.q.val();
         self.ram.write_data.next = self.push_frame.val();
         self.ram.write_enable.next = self.push.val();
+        self.ram.read_enable.next = true;
         self.ram.read_address.next = self.head.q.val();
 
         // What stands before the RAM after a take. A fetch wants room for its frame before it, so that

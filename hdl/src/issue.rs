@@ -5,7 +5,7 @@
 //! of the TLB. It stays one cycle if there is room before the DRAM port: TLB hits stand here four
 //! cycles after they were accepted. If its line is held it is told so before the DRAM port, and waits.
 
-use crate::prim::BlockRam;
+use crate::prim::HeldRam;
 use rust_hdl::prelude::*;
 use splitmem_abi::config::HwConfig;
 
@@ -59,8 +59,8 @@ pub struct Issue {
     /// There is room for it.
     pub ready: Signal<In, Bit>,
 
-    store: BlockRam<Bits<512>, 7>,
-    masks: BlockRam<Bits<64>, 7>,
+    store: HeldRam<Bits<512>, 7>,
+    masks: HeldRam<Bits<64>, 7>,
     s_valid: DFF<Bit>,
     s_ordered: DFF<Bit>,
     s_amo: DFF<Bit>,
@@ -72,7 +72,6 @@ pub struct Issue {
     free: Signal<Local, Bit>,
     open: Signal<Local, Bit>,
     take_slot: Signal<Local, Bits<7>>,
-    read_slot: Signal<Local, Bits<7>>,
     amo_shift: Signal<Local, Bits<64>>,
     low_byte: Signal<Local, Bits<64>>,
 }
@@ -80,7 +79,7 @@ pub struct Issue {
 impl Issue {
     pub fn new(config: &HwConfig) -> Self {
         let slots = 2 * config.port_slots as usize;
-        Self { store: BlockRam::new(slots), masks: BlockRam::new(slots), ..Default::default() }
+        Self { store: HeldRam::loose(slots), masks: HeldRam::loose(slots), ..Default::default() }
     }
 }
 
@@ -120,11 +119,9 @@ impl Logic for Issue {
         if self.amo_valid.val() {
             self.take_slot.next = self.amo_slot.val();
         }
-        self.read_slot.next = self.s_slot.q.val();
         self.amo_shift.next = bit_cast::<64, 3>(self.amo_word.val()) << 3;
         self.low_byte.next = 0xff.into();
         if self.free.val() {
-            self.read_slot.next = self.take_slot.val();
             self.s_slot.d.next = self.take_slot.val();
             self.s_valid.d.next = self.amo_valid.val()
                 || self.wake_valid.val()
@@ -149,8 +146,10 @@ impl Logic for Issue {
                 self.s_write.d.next = true;
             }
         }
-        self.store.read_address.next = self.read_slot.val();
-        self.masks.read_address.next = self.read_slot.val();
+        self.store.read_enable.next = self.free.val();
+        self.store.read_address.next = self.take_slot.val();
+        self.masks.read_enable.next = self.free.val();
+        self.masks.read_address.next = self.take_slot.val();
 
         self.slot.next = self.s_slot.q.val();
         self.line.next = self.s_line.q.val();

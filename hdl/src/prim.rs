@@ -11,11 +11,11 @@ pub const fn index_bits(depth: usize) -> usize {
     depth.trailing_zeros() as usize
 }
 
-/// `style`: without it, synthesis may take block RAM, which is slow to come out, for a distributed RAM
-/// with a register behind it.
-fn ram_verilog(width: usize, depth: usize, style: &str, ports: &str) -> Verilog {
+/// `attributes`: without a `ram_style`, synthesis may take block RAM, which is slow to come out, for a
+/// distributed RAM with a register behind it.
+fn ram_verilog(width: usize, depth: usize, attributes: &str, ports: &str) -> Verilog {
     Verilog::Custom(format!(
-        "(* ram_style = \"{style}\" *) reg [{}:0] mem [0:{}];\n{ports}",
+        "(* {attributes} *) reg [{}:0] mem [0:{}];\n{ports}",
         width - 1,
         depth - 1
     ))
@@ -77,7 +77,7 @@ impl<D: Synth, const A: usize> Logic for BlockRam<D, A> {
         ram_verilog(
             D::BITS,
             depth,
-            "block",
+            "ram_style = \"block\"",
             &format!(
                 "always @(posedge clock) begin\n  read_data <= mem[{}];\n  \
                  if (write_enable) mem[{}] <= write_data;\nend\n",
@@ -100,12 +100,26 @@ pub struct HeldRam<D: Synth, const A: usize> {
     pub write_data: Signal<In, D>,
     pub write_enable: Signal<In, Bit>,
     _mem: Vec<D>,
+    _loose: bool,
 }
 
 impl<D: Synth, const A: usize> HeldRam<D, A> {
     pub fn new(depth: usize) -> Self {
+        Self::with(depth, false)
+    }
+
+    /// For wide and fast paths: a read of the entry being written gives anything, as with the chips' own
+    /// block RAMs. To give the old value takes two registers and a multiplexer for each bit, and a
+    /// comparison of addresses, all behind the slow RAM. Simulations and proofs see the bits of both
+    /// there, so that nobody relies on either.
+    pub fn loose(depth: usize) -> Self {
+        Self::with(depth, true)
+    }
+
+    fn with(depth: usize, loose: bool) -> Self {
         assert!(depth.is_power_of_two() && index_bits(depth) <= A);
         Self {
+            _loose: loose,
             clock: Default::default(),
             read_enable: Default::default(),
             read_address: Default::default(),
@@ -137,15 +151,24 @@ impl<D: Synth, const A: usize> Logic for HeldRam<D, A> {
 
     fn hdl(&self) -> Verilog {
         let depth = self._mem.len();
+        let (read, write) = (index("read_address", depth), index("write_address", depth));
+        let (attributes, collision) = match self._loose {
+            false => ("ram_style = \"block\"", String::new()),
+            true => (
+                "ram_style = \"block\", no_rw_check",
+                format!(
+                    "`ifndef SYNTHESIS\n  if (read_enable && write_enable && {read} == {write}) \
+                     read_data <= mem[{read}] | write_data;\n`endif\n"
+                ),
+            ),
+        };
         ram_verilog(
             D::BITS,
             depth,
-            "block",
+            attributes,
             &format!(
-                "always @(posedge clock) begin\n  if (read_enable) read_data <= mem[{}];\n  \
-                 if (write_enable) mem[{}] <= write_data;\nend\n",
-                index("read_address", depth),
-                index("write_address", depth)
+                "always @(posedge clock) begin\n  if (read_enable) read_data <= mem[{read}];\n  \
+                 if (write_enable) mem[{write}] <= write_data;\n{collision}end\n"
             ),
         )
     }
@@ -196,7 +219,7 @@ impl<D: Synth, const A: usize> Logic for LutRam<D, A> {
         ram_verilog(
             D::BITS,
             depth,
-            "distributed",
+            "ram_style = \"distributed\"",
             &format!(
                 "always @(*) read_data = mem[{}];\n\
                  always @(posedge clock) if (write_enable) mem[{}] <= write_data;\n",

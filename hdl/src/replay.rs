@@ -132,7 +132,8 @@ pub struct Replay {
     /// What follows from both: it goes to its page's frame, or to one that it takes first; else it is
     /// answered, and so.
     has_frame: DFF<Bit>,
-    needs_frame: DFF<Bit>,
+    needs_4k: DFF<Bit>,
+    needs_2m: DFF<Bit>,
     reads_zeros: DFF<Bit>,
     status: DFF<Bits<3>>,
     read_page: DFF<Bits<55>>,
@@ -168,8 +169,6 @@ pub struct Replay {
     present: Signal<Local, Bit>,
     wants: Signal<Local, Bit>,
     outcome: Signal<Local, Bits<3>>,
-    granted: Signal<Local, Bit>,
-    coming: Signal<Local, Bit>,
     to_issue: Signal<Local, Bit>,
     starves: Signal<Local, Bit>,
     frame: Signal<Local, Bits<28>>,
@@ -237,7 +236,8 @@ impl Logic for Replay {
             read_request,
             read_result,
             has_frame,
-            needs_frame,
+            needs_4k,
+            needs_2m,
             reads_zeros,
             status,
             read_page,
@@ -315,7 +315,8 @@ impl Logic for Replay {
             self.read_request.d.next = self.requests.read_data.val();
             self.read_result.d.next = self.results.read_data.val();
             self.has_frame.d.next = self.serves.val() && self.present.val();
-            self.needs_frame.d.next = self.wants.val();
+            self.needs_4k.d.next = self.wants.val() && !self.requests.read_data.val().get_bit(15);
+            self.needs_2m.d.next = self.wants.val() && self.requests.read_data.val().get_bit(15);
             self.reads_zeros.d.next = self.serves.val() && !self.wants.val();
             self.status.d.next = self.outcome.val();
             self.read_page.d.next = self.pages.read_data.val();
@@ -327,12 +328,8 @@ impl Logic for Replay {
         if self.mark.val() {
             self.read_stale.d.next = true;
         }
-        self.granted.next = self.grant_4k_valid.val();
-        self.coming.next = self.coming_4k.q.val();
         self.frame.next = self.grant_4k_frame.val();
         if self.huge.val() {
-            self.granted.next = self.grant_2m_valid.val();
-            self.coming.next = self.coming_2m.q.val();
             self.frame.next = self.grant_2m_frame.val();
         }
         if self.found.val().get_bit(30) {
@@ -340,18 +337,20 @@ impl Logic for Replay {
         }
         self.line.next = (bit_cast::<34, 28>((self.frame.val()) & (self.frame_mask.val())) << 6)
             | bit_cast::<34, 15>(self.request.val().get_bits::<15>(0));
-        self.to_issue.next =
-            self.has_frame.q.val() || (self.needs_frame.q.val() && self.granted.val());
-        self.starves.next = self.needs_frame.q.val() && !self.granted.val() && self.coming.val();
+        self.takes_frame.next = (self.needs_4k.q.val() && self.grant_4k_valid.val())
+            || (self.needs_2m.q.val() && self.grant_2m_valid.val());
+        self.to_issue.next = self.has_frame.q.val() || self.takes_frame.val();
+        self.starves.next =
+            (self.needs_4k.q.val() && !self.grant_4k_valid.val() && self.coming_4k.q.val())
+                || (self.needs_2m.q.val() && !self.grant_2m_valid.val() && self.coming_2m.q.val());
 
         // What happens to it in this cycle.
         self.wants_fill.next = !self.read_filled.q.val() && !self.read_stale.q.val();
-        self.takes_frame.next = self.needs_frame.q.val() && self.granted.val();
         self.go_issue.next = self.run.q.val()
             && self.to_issue.val()
             && !self.next_valid.q.val()
             && !(self.wants_fill.val() && self.fill_blocked.val())
-            && !(self.takes_frame.val() && self.result.val());
+            && !((self.needs_4k.q.val() || self.needs_2m.q.val()) && self.result.val());
         self.go_starve.next = self.run.q.val() && self.starves.val();
         self.go_answer.next = self.run.q.val()
             && !self.to_issue.val()
@@ -375,9 +374,10 @@ impl Logic for Replay {
         self.answer.next = self.go_answer.val();
         self.answer_status.next = self.status.q.val();
         self.zero_read.next = self.go_answer.val() && self.reads_zeros.q.val();
-        self.no_memory.next = self.go_answer.val() && self.needs_frame.q.val();
-        self.grant_4k_take.next = self.go_issue.val() && self.takes_frame.val() && !self.huge.val();
-        self.grant_2m_take.next = self.go_issue.val() && self.takes_frame.val() && self.huge.val();
+        self.no_memory.next =
+            self.go_answer.val() && (self.needs_4k.q.val() || self.needs_2m.q.val());
+        self.grant_4k_take.next = self.go_issue.val() && self.needs_4k.q.val();
+        self.grant_2m_take.next = self.go_issue.val() && self.needs_2m.q.val();
         self.fault.next = self.go_issue.val() && self.takes_frame.val();
         self.fill.next = self.go_issue.val() && self.wants_fill.val();
         self.fill_way.next = self.read_page.q.val().get_bits::<3>(52);

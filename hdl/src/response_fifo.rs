@@ -3,7 +3,7 @@
 //! An answer pushed into an empty queue can be taken in the next cycle; one answer a cycle, in and
 //! out. It cannot overflow: a request's slot is only given back when its answer was taken.
 
-use crate::prim::BlockRam;
+use crate::prim::HeldRam;
 use rust_hdl::prelude::*;
 use splitmem_abi::config::HwConfig;
 
@@ -24,9 +24,9 @@ pub struct ResponseFifo {
     pub data: Signal<Out, Bits<512>>,
     /// The slot that comes back in a cycle with valid and ready.
     pub slot: Signal<Out, Bits<7>>,
-    lines: BlockRam<Bits<512>, 7>,
+    lines: HeldRam<Bits<512>, 7>,
     /// `[15:0]` tag, `[18:16]` status, `[25:19]` slot.
-    rest: BlockRam<Bits<26>, 7>,
+    rest: HeldRam<Bits<26>, 7>,
     write_at: DFF<Bits<7>>,
     read_at: DFF<Bits<7>>,
     next_at: Signal<Local, Bits<7>>,
@@ -45,7 +45,7 @@ pub struct ResponseFifo {
 impl ResponseFifo {
     pub fn new(config: &HwConfig) -> Self {
         let slots = config.port_slots as usize;
-        Self { lines: BlockRam::new(slots), rest: BlockRam::new(slots), ..Default::default() }
+        Self { lines: HeldRam::loose(slots), rest: HeldRam::loose(slots), ..Default::default() }
     }
 }
 
@@ -65,10 +65,12 @@ impl Logic for ResponseFifo {
             self.next_at.next = self.read_at.q.val() + 1;
         }
         self.read_at.d.next = self.next_at.val();
+        self.lines.read_enable.next = true;
         self.lines.read_address.next = self.next_at.val();
         self.lines.write_address.next = self.write_at.q.val();
         self.lines.write_data.next = self.push_data.val();
         self.lines.write_enable.next = self.push.val();
+        self.rest.read_enable.next = true;
         self.rest.read_address.next = self.next_at.val();
         self.rest.write_address.next = self.write_at.q.val();
         self.rest.write_data.next = self.entry.val();
@@ -88,7 +90,8 @@ impl Logic for ResponseFifo {
             self.filled.d.next = !self.one_left.val();
         }
         // What is pushed becomes the head at once if nothing else is left. Otherwise the head has
-        // been in the RAM for a cycle: it is the entry at `next_at`, read now.
+        // been in the RAM for a cycle: it is the entry at `next_at`, read now, and not the one being
+        // written.
         self.from_fresh.d.next =
             self.push.val() && (!self.filled.q.val() || (self.pop.val() && self.one_left.val()));
         self.head.next = self.rest.read_data.val();

@@ -4,11 +4,12 @@
 //! | --- | --- |
 //! | 0 | the set index goes to the ways' block RAMs |
 //! | 1 | the entries are read and registered (block RAM is slow to come out) |
-//! | 2 | pid and page key are compared, way by way; the matching one's permissions are selected |
+//! | 2 | pid and page key are compared, way by way; the matching one's permissions are checked |
 //! | 3 | the matching way's frame is selected; the caller decides |
 //!
 //! Invalidations travel through the same stages and clear what matches in stage 3; a fill must not
-//! happen in a cycle in which one is in stage 3.
+//! happen in a cycle in which one is in stage 3. An entry that is written while a lookup of it is in
+//! stage 0 or 1 is no hit.
 //!
 //! Promise: stage 3 says `hit` only for a pid and page key that were filled as such and not
 //! invalidated since.
@@ -32,10 +33,12 @@ pub struct TlbWay {
     pub key: Signal<In, Bits<36>>,
     pub any_pid: Signal<In, Bit>,
     pub any_key: Signal<In, Bit>,
+    /// What the request needs to be allowed.
+    pub reads: Signal<In, Bit>,
+    pub writes: Signal<In, Bit>,
     /// Zero where there is no hit.
     pub hit_2: Signal<Out, Bit>,
-    pub read_2: Signal<Out, Bit>,
-    pub write_2: Signal<Out, Bit>,
+    pub allowed_2: Signal<Out, Bit>,
     /// Stage 3; zero where there is no hit.
     pub hit: Signal<Out, Bit>,
     pub frame: Signal<Out, Bits<28>>,
@@ -44,6 +47,15 @@ pub struct TlbWay {
     pub write_set: Signal<In, Bits<9>>,
     pub write_data: Signal<In, Bits<83>>,
     ram: HeldRam<Bits<83>, 9>,
+    /// Where the entry in stage 1 was read, and what was written in the last cycle: an entry that was
+    /// written since it was read, or as it was, is there no more.
+    read_at: DFF<Bits<9>>,
+    wrote: DFF<Bit>,
+    wrote_at: DFF<Bits<9>>,
+    overtaken: DFF<Bit>,
+    gone: Signal<Local, Bit>,
+    read: Signal<Local, Bits<83>>,
+    present: Param<Bits<83>>,
     entry: DFF<Bits<83>>,
     hit_3: DFF<Bit>,
     frame_3: DFF<Bits<28>>,
@@ -52,31 +64,46 @@ pub struct TlbWay {
 
 impl TlbWay {
     pub fn new(sets: usize) -> Self {
-        Self { ram: HeldRam::new(sets), ..Default::default() }
+        Self {
+            ram: HeldRam::loose(sets),
+            present: Param::new(Bits::<83>::from(1u64) << 82u64),
+            ..Default::default()
+        }
     }
 }
 
 impl Logic for TlbWay {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, entry, hit_3, frame_3);
+        dff_setup!(self, clock, read_at, wrote, wrote_at, overtaken, entry, hit_3, frame_3);
         self.ram.clock.next = self.clock.val();
         self.ram.read_enable.next = self.advance.val();
         self.ram.read_address.next = self.read_set.val();
         self.ram.write_address.next = self.write_set.val();
         self.ram.write_data.next = self.write_data.val();
         self.ram.write_enable.next = self.write_enable.val();
+        self.wrote.d.next = self.write_enable.val();
+        self.wrote_at.d.next = self.write_set.val();
+        self.gone.next = self.overtaken.q.val()
+            || (self.wrote.q.val() && (self.wrote_at.q.val() == self.read_at.q.val()));
+        self.overtaken.d.next = self.gone.val() && !self.advance.val();
+        self.read.next = self.ram.read_data.val();
+        if self.gone.val() {
+            self.read.next = (self.ram.read_data.val()) & (!self.present.val());
+        }
         self.equal.next = self.entry.q.val().get_bit(82)
             && (self.any_pid.val() || (self.entry.q.val().get_bits::<16>(64) == self.pid.val()))
             && (self.any_key.val() || (self.entry.q.val().get_bits::<36>(28) == self.key.val()));
         if self.advance.val() {
-            self.entry.d.next = self.ram.read_data.val();
+            self.read_at.d.next = self.read_set.val();
+            self.entry.d.next = self.read.val();
             self.hit_3.d.next = self.equal.val();
             self.frame_3.d.next = self.entry.q.val().get_bits::<28>(0);
         }
         self.hit_2.next = self.equal.val();
-        self.read_2.next = self.equal.val() && self.entry.q.val().get_bit(80);
-        self.write_2.next = self.equal.val() && self.entry.q.val().get_bit(81);
+        self.allowed_2.next = self.equal.val()
+            && (self.entry.q.val().get_bit(80) || !self.reads.val())
+            && (self.entry.q.val().get_bit(81) || !self.writes.val());
         self.hit.next = self.hit_3.q.val();
         self.frame.next = 0.into();
         if self.hit_3.q.val() {
@@ -121,11 +148,13 @@ pub struct Tlb {
     pub key_3: Signal<Out, Bits<36>>,
     pub va_3: Signal<Out, Bits<48>>,
     pub invalidate_3: Signal<Out, Bit>,
+    /// A request that can be served; one that cannot, whatever the page.
+    pub good_3: Signal<Out, Bit>,
     pub bad_3: Signal<Out, Bit>,
     pub hit_3: Signal<Out, Bit>,
+    /// The page may be read, written, or both, as the request needs.
+    pub allowed_3: Signal<Out, Bit>,
     pub frame_3: Signal<Out, Bits<28>>,
-    pub read_3: Signal<Out, Bit>,
-    pub write_3: Signal<Out, Bit>,
     /// The way that a fill of this page should replace, if it misses.
     pub victim_3: Signal<Out, Bits<3>>,
 
@@ -147,14 +176,14 @@ pub struct Tlb {
 
     set_0: Signal<Local, Bits<9>>,
     fill_set: Signal<Local, Bits<9>>,
-    key_1: Signal<Local, Bits<36>>,
+    key_0: Signal<Local, Bits<36>>,
     bad_2: Signal<Local, Bit>,
     fill_entry: Signal<Local, Bits<83>>,
     hit: Signal<Local, Bit>,
     hit_ways: Signal<Local, Bits<8>>,
     frame: Signal<Local, Bits<28>>,
-    read: Signal<Local, Bit>,
-    write: Signal<Local, Bit>,
+    allowed: Signal<Local, Bit>,
+    check: Param<Bit>,
 
     s1_valid: DFF<Bit>,
     s1_invalidate: DFF<Bit>,
@@ -164,6 +193,7 @@ pub struct Tlb {
     s1_op: DFF<Bits<3>>,
     s1_pid: DFF<Bits<16>>,
     s1_va: DFF<Bits<48>>,
+    s1_key: DFF<Bits<36>>,
     s1_set: DFF<Bits<9>>,
     s2_valid: DFF<Bit>,
     s2_invalidate: DFF<Bit>,
@@ -177,10 +207,10 @@ pub struct Tlb {
     s2_set: DFF<Bits<9>>,
     s3_valid: DFF<Bit>,
     s3_invalidate: DFF<Bit>,
+    s3_good: DFF<Bit>,
     s3_bad: DFF<Bit>,
     s3_hit: DFF<Bit>,
-    s3_read: DFF<Bit>,
-    s3_write: DFF<Bit>,
+    s3_allowed: DFF<Bit>,
     s3_slot: DFF<Bits<7>>,
     s3_op: DFF<Bits<3>>,
     s3_pid: DFF<Bits<16>>,
@@ -200,6 +230,7 @@ impl Tlb {
             recency: Recency::new(config.tlb_sets as usize, ways),
             set_mask: Param::new((config.tlb_sets as u64 - 1).into()),
             frame_mask: Param::new((config.frame_mask() as u64).into()),
+            check: Param::new(config.check_permissions),
             ..Default::default()
         }
     }
@@ -219,6 +250,7 @@ impl Logic for Tlb {
             s1_op,
             s1_pid,
             s1_va,
+            s1_key,
             s1_set,
             s2_valid,
             s2_invalidate,
@@ -232,10 +264,10 @@ impl Logic for Tlb {
             s2_set,
             s3_valid,
             s3_invalidate,
+            s3_good,
             s3_bad,
             s3_hit,
-            s3_read,
-            s3_write,
+            s3_allowed,
             s3_slot,
             s3_op,
             s3_pid,
@@ -254,9 +286,9 @@ impl Logic for Tlb {
         if self.any_key_0.val() {
             self.set_0.next = self.sweep_set_0.val();
         }
-        self.key_1.next = bit_cast::<36, 48>(self.s1_va.q.val() >> 12);
-        if self.s1_va.q.val().get_bit(47) {
-            self.key_1.next = bit_cast::<36, 48>((self.s1_va.q.val() >> 21) << 9);
+        self.key_0.next = bit_cast::<36, 48>(self.va_0.val() >> 12);
+        if self.va_0.val().get_bit(47) {
+            self.key_0.next = bit_cast::<36, 48>((self.va_0.val() >> 21) << 9);
         }
         // Unknown op, or an address that is not aligned to 8 bytes, or to 64 for reads and writes.
         self.bad_2.next = self.s2_op.q.val().get_bit(2)
@@ -271,6 +303,7 @@ impl Logic for Tlb {
             self.s1_op.d.next = self.op_0.val();
             self.s1_pid.d.next = self.pid_0.val();
             self.s1_va.d.next = self.va_0.val();
+            self.s1_key.d.next = self.key_0.val();
             self.s1_set.d.next = (self.set_0.val()) & (self.set_mask.val());
             self.s2_valid.d.next = self.s1_valid.q.val();
             self.s2_invalidate.d.next = self.s1_invalidate.q.val();
@@ -280,11 +313,12 @@ impl Logic for Tlb {
             self.s2_op.d.next = self.s1_op.q.val();
             self.s2_pid.d.next = self.s1_pid.q.val();
             self.s2_va.d.next = self.s1_va.q.val();
-            self.s2_key.d.next = self.key_1.val();
+            self.s2_key.d.next = self.s1_key.q.val();
             self.s2_set.d.next = self.s1_set.q.val();
             self.s3_valid.d.next = self.s2_valid.q.val();
             self.s3_invalidate.d.next = self.s2_invalidate.q.val();
-            self.s3_bad.d.next = self.bad_2.val();
+            self.s3_good.d.next = self.s2_valid.q.val() && !self.bad_2.val();
+            self.s3_bad.d.next = self.s2_valid.q.val() && self.bad_2.val();
             self.s3_slot.d.next = self.s2_slot.q.val();
             self.s3_op.d.next = self.s2_op.q.val();
             self.s3_pid.d.next = self.s2_pid.q.val();
@@ -310,8 +344,7 @@ impl Logic for Tlb {
         self.hit.next = false;
         self.hit_ways.next = 0.into();
         self.frame.next = 0.into();
-        self.read.next = false;
-        self.write.next = false;
+        self.allowed.next = false;
         for i in 0..self._ways {
             self.ways[i].clock.next = self.clock.val();
             self.ways[i].advance.next = self.advance.val();
@@ -320,6 +353,8 @@ impl Logic for Tlb {
             self.ways[i].key.next = self.s2_key.q.val();
             self.ways[i].any_pid.next = self.s2_any_pid.q.val();
             self.ways[i].any_key.next = self.s2_any_key.q.val();
+            self.ways[i].reads.next = self.check.val() && (self.s2_op.q.val() != 1);
+            self.ways[i].writes.next = self.check.val() && (self.s2_op.q.val() != 0);
             self.ways[i].write_set.next = (self.fill_set.val()) & (self.set_mask.val());
             self.ways[i].write_data.next = self.fill_entry.val();
             self.ways[i].write_enable.next =
@@ -334,14 +369,12 @@ impl Logic for Tlb {
             }
             self.hit.next = self.hit.val() || self.ways[i].hit_2.val();
             self.frame.next = (self.frame.val()) | (self.ways[i].frame.val());
-            self.read.next = self.read.val() || self.ways[i].read_2.val();
-            self.write.next = self.write.val() || self.ways[i].write_2.val();
+            self.allowed.next = self.allowed.val() || self.ways[i].allowed_2.val();
         }
 
         if self.advance.val() {
             self.s3_hit.d.next = self.hit.val();
-            self.s3_read.d.next = self.read.val();
-            self.s3_write.d.next = self.write.val();
+            self.s3_allowed.d.next = self.allowed.val();
         }
 
         self.recency.clock.next = self.clock.val();
@@ -356,7 +389,7 @@ impl Logic for Tlb {
 
         self.pid_1.next = self.s1_pid.q.val();
         self.va_1.next = self.s1_va.q.val();
-        self.page_1.next = self.key_1.val();
+        self.page_1.next = self.s1_key.q.val();
         self.valid_2.next = self.s2_valid.q.val();
         self.pid_2.next = self.s2_pid.q.val();
         self.key_2.next = self.s2_key.q.val();
@@ -367,15 +400,17 @@ impl Logic for Tlb {
         self.key_3.next = self.s3_key.q.val();
         self.va_3.next = self.s3_va.q.val();
         self.invalidate_3.next = self.s3_invalidate.q.val();
+        self.good_3.next = self.s3_good.q.val();
         self.bad_3.next = self.s3_bad.q.val();
         self.hit_3.next = self.s3_hit.q.val();
         self.frame_3.next = self.frame.val();
-        self.read_3.next = self.s3_read.q.val();
-        self.write_3.next = self.s3_write.q.val();
+        self.allowed_3.next = self.s3_allowed.q.val();
         if self.reset.val() {
             self.s1_valid.d.next = false;
             self.s2_valid.d.next = false;
             self.s3_valid.d.next = false;
+            self.s3_good.d.next = false;
+            self.s3_bad.d.next = false;
             self.s1_invalidate.d.next = false;
             self.s2_invalidate.d.next = false;
             self.s3_invalidate.d.next = false;

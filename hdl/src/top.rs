@@ -124,6 +124,8 @@ pub struct Component {
     hit: Signal<Local, Bits<42>>,
     issue: Issue,
     order: LineOrder,
+    /// Requests whose turn has come: out of the line order's queue, which is slow to come out.
+    turns: Relay<Bits<7>>,
     sends: Sends,
     send: Signal<Local, Bits<619>>,
     zeroes: Relay<Bits<41>>,
@@ -139,8 +141,6 @@ pub struct Component {
     responses_1: ResponseFifo,
     shootdown: Shootdown,
     manage: Manage,
-    accept_mask: Signal<Local, Bits<64>>,
-    accept_data: Signal<Local, Bits<512>>,
 }
 
 impl Component {
@@ -151,7 +151,7 @@ impl Component {
             walks: WalkTable::new(config),
             walk_queue: Fifo::new(config.walk_entries as usize),
             matcher: BucketMatch::new(config),
-            dispatch: Dispatch::new(config),
+            dispatch: Dispatch::new(),
             replay: Replay::new(config),
             issue: Issue::new(config),
             order: LineOrder::new(config),
@@ -229,6 +229,7 @@ impl Logic for Component {
             hits,
             issue,
             order,
+            turns,
             sends,
             zeroes,
             background,
@@ -257,6 +258,7 @@ impl Logic for Component {
         self.hits.reset.next = self.resets.q.val();
         self.issue.reset.next = self.resets.q.val();
         self.order.reset.next = self.resets.q.val();
+        self.turns.reset.next = self.resets.q.val();
         self.beats.reset.next = self.resets.q.val();
         self.sends.reset.next = self.resets.q.val();
         self.dram.reset.next = self.resets.q.val();
@@ -286,20 +288,17 @@ impl Logic for Component {
         self.intake.p1_tag.next = self.p1_req_tag.val();
         self.intake.p1_pid.next = self.p1_req_pid.val();
         self.intake.p1_va.next = self.p1_req_va.val();
-        self.accept_mask.next = self.p0_req_mask.val();
-        self.accept_data.next = self.p0_req_data.val();
-        if self.intake.port.val() {
-            self.accept_mask.next = self.p1_req_mask.val();
-            self.accept_data.next = self.p1_req_data.val();
-        }
         self.accepted.accept.next = self.intake.valid.val();
         self.accepted.accept_slot.next = self.intake.slot.val();
         self.accepted.accept_op.next = self.intake.op.val();
         self.accepted.accept_tag.next = self.intake.tag.val();
         self.accepted.accept_pid.next = self.intake.pid.val();
         self.accepted.accept_va.next = self.intake.va.val();
-        self.accepted.accept_mask.next = self.accept_mask.val();
-        self.accepted.accept_data.next = self.accept_data.val();
+        self.accepted.accept_port.next = self.intake.port.val();
+        self.accepted.p0_mask.next = self.p0_req_mask.val();
+        self.accepted.p0_data.next = self.p0_req_data.val();
+        self.accepted.p1_mask.next = self.p1_req_mask.val();
+        self.accepted.p1_data.next = self.p1_req_data.val();
         self.issue.accept.next = self.accepted.valid.val();
         self.issue.accept_slot.next = self.accepted.slot.val();
         self.issue.accept_mask.next = self.accepted.mask.val();
@@ -349,14 +348,13 @@ impl Logic for Component {
         self.bucket.pid_1.next = self.tlb.pid_1.val();
         self.bucket.va_1.next = self.tlb.va_1.val();
 
-        self.dispatch.valid.next = self.tlb.valid_3.val();
+        self.dispatch.good.next = self.tlb.good_3.val();
         self.dispatch.bad.next = self.tlb.bad_3.val();
         self.dispatch.op.next = self.tlb.op_3.val();
         self.dispatch.va.next = self.tlb.va_3.val();
         self.dispatch.hit.next = self.tlb.hit_3.val();
         self.dispatch.frame.next = self.tlb.frame_3.val();
-        self.dispatch.read.next = self.tlb.read_3.val();
-        self.dispatch.write.next = self.tlb.write_3.val();
+        self.dispatch.allowed.next = self.tlb.allowed_3.val();
         self.dispatch.found.next = self.walks.found_3.val();
         self.dispatch.found_done.next = self.walks.found_done_3.val();
         self.dispatch.found_waiting.next = self.walks.found_waiting_3.val();
@@ -452,8 +450,12 @@ impl Logic for Component {
         self.issue.amo_slot.next = self.amo.slot.val();
         self.issue.amo_word.next = self.amo.word.val();
         self.issue.amo_data.next = self.amo.data.val();
-        self.issue.wake_valid.next = self.order.wake_valid.val();
-        self.issue.wake_slot.next = self.order.wake_slot.val();
+        self.turns.in_valid.next = self.order.wake_valid.val();
+        self.turns.in_data.next = self.order.wake_slot.val();
+        self.order.wake_take.next = self.order.wake_valid.val() && self.turns.in_ready.val();
+        self.issue.wake_valid.next = self.turns.out_valid.val();
+        self.issue.wake_slot.next = self.turns.out_data.val();
+        self.turns.out_ready.next = self.issue.wake_take.val();
         self.issue.look_line.next = self.order.look_line.val();
         self.issue.look_write.next = self.order.look_write.val();
         self.issue.replay_active.next = self.replay.active.val() && self.hits.in_ready.val();
@@ -476,7 +478,6 @@ impl Logic for Component {
         self.order.line.next = self.issue.line.val();
         self.order.write.next = self.issue.write.val();
         self.order.pass.next = self.issue.pass.val();
-        self.order.wake_take.next = self.issue.wake_take.val();
         self.order.look_slot.next = self.issue.look_slot.val();
         self.sends.in_valid.next = self.issue.valid.val();
         self.sends.in_data.next = bit_cast::<619, 512>(self.issue.data.val())

@@ -19,7 +19,7 @@ use crate::whole_file;
 const YOSYS: &str = "read_verilog chip.v; synth_ecp5 -top chip -json chip.json";
 /// 100 MHz is what the router is asked for. It goes on when it cannot have it, and says what it reached.
 const NEXTPNR: &str = "--85k --timing-allow-fail --speed 6 --package CABGA756 --freq 100 \
-                       --json chip.json --report report.json";
+                       --json chip.json";
 /// The clock that the large component should reach, in MHz.
 pub const GOAL_MHZ: f64 = 80.0;
 /// What `make fmax` found out last.
@@ -31,13 +31,14 @@ const SAVED: [&str; 2] = [
 const AFTER_HELP: &str = "\
 The chip is a Lattice ECP5-85F, speed grade 6, package CABGA756. The component has more pins than
 the chip, so each pin gets a register, and these hang on three pins of the chip. Their number is
-shown; it is part of the totals. Ten minutes and more for the large component.
+shown; it is part of the totals. Ten minutes and more for each seed of the large component; as
+many seeds as the machine has processors are routed at once, and the report is that of the best one.
 
 Examples:
   splitmem fmax
   splitmem fmax --config small --json
   splitmem fmax --save bitstreams/fmax/large.json
-  splitmem fmax --keep build/fmax --seed 7";
+  splitmem fmax --keep build/fmax --seed 7 --seed 8";
 
 /// Place and route the component for an ECP5 and report the clock it reaches.
 #[derive(clap::Args, Debug)]
@@ -46,10 +47,10 @@ pub struct Args {
     /// Hardware configuration: large, small, or a TOML file.
     #[arg(long, value_name = "NAME|FILE.toml", default_value = "large")]
     config: Hardware,
-    /// Seed of the placement. A few MHz hang on it.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    seed: u32,
-    /// Keep the Verilog, the netlist, both logs and the router's report in this folder.
+    /// A seed of the placement to try; may be given more than once. A few MHz hang on it.
+    #[arg(long, value_name = "N", default_values_t = [1])]
+    seed: Vec<u32>,
+    /// Keep the Verilog, the netlist, the logs and the router's reports in this folder.
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
     /// Write the figures to this file, as JSON, with the hash of what went in.
@@ -118,11 +119,8 @@ impl Args {
         let chip = chip(&config);
         whole_file::write(&folder.join("chip.v"), &chip.verilog)?;
         run(&yosys, ["-p", YOSYS], folder, "yosys", &interrupt)?;
-        let seed = format!("--seed {}", self.seed);
-        let words = NEXTPNR.split_whitespace().chain(seed.split_whitespace());
-        run(&nextpnr, words, folder, "nextpnr", &interrupt)?;
-        let report = read_report(&folder.join("report.json"))?;
-        let mut facts = facts(&self, &config, &chip, &report)?;
+        let routed = route(&nextpnr, &self.seed, folder, &interrupt)?;
+        let mut facts = facts(&self, &config, &chip, &routed)?;
         facts.add("yosys", "Yosys", version(&yosys, "-V"), "");
         facts.add("nextpnr", "nextpnr", version(&nextpnr, "--version"), "");
         if let Some(path) = &self.save {
@@ -130,6 +128,41 @@ impl Args {
         }
         facts.print(self.json)
     }
+}
+
+/// A seed and what the router made of it.
+struct Routed {
+    seed: u32,
+    clock: f64,
+    report: Report,
+}
+
+/// Places and routes with each seed, as many at once as there are processors.
+fn route(
+    nextpnr: &Path,
+    seeds: &[u32],
+    folder: &Path,
+    interrupt: &Interrupt,
+) -> Result<Vec<Routed>, CliError> {
+    let one = |&seed: &u32| {
+        let own = format!("--seed {seed} --report seed{seed}.json");
+        let words = NEXTPNR.split_whitespace().chain(own.split_whitespace());
+        run(nextpnr, words, folder, &format!("nextpnr{seed}"), interrupt)?;
+        let report = read_report(&folder.join(format!("seed{seed}.json")))?;
+        Ok::<_, CliError>(Routed { seed, clock: clock_of(&report)?, report })
+    };
+    let at_once = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut routed = Vec::new();
+    for some in seeds.chunks(at_once) {
+        let done: Vec<_> = std::thread::scope(|scope| {
+            let running: Vec<_> = some.iter().map(|seed| scope.spawn(move || one(seed))).collect();
+            running.into_iter().map(|thread| thread.join()).collect()
+        });
+        for result in done {
+            routed.push(result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        }
+    }
+    Ok(routed)
 }
 
 /// The component with a register at each pin, as one Verilog text.
@@ -176,16 +209,33 @@ fn parse_report(text: &str) -> Result<Report, FpgaError> {
     serde_json::from_str(text).map_err(|error| FpgaError::Report(error.to_string()))
 }
 
-fn facts(args: &Args, config: &HwConfig, chip: &Chip, report: &Report) -> Result<Facts, FpgaError> {
+/// The clock of a report, in MHz.
+fn clock_of(report: &Report) -> Result<f64, FpgaError> {
     let clock = report.fmax.iter().find(|(name, _)| name.contains("$clock$"));
-    let (_, clock) = clock.ok_or_else(|| FpgaError::Report("no clock in it".to_owned()))?;
+    clock
+        .map(|(_, clock)| clock.achieved)
+        .ok_or_else(|| FpgaError::Report("no clock in it".to_owned()))
+}
+
+/// What is reported: all seeds' clocks, and everything about the best one.
+fn facts(
+    args: &Args,
+    config: &HwConfig,
+    chip: &Chip,
+    routed: &[Routed],
+) -> Result<Facts, FpgaError> {
+    let best = routed.iter().max_by(|a, b| a.clock.total_cmp(&b.clock));
+    let Routed { seed, clock, report } =
+        best.ok_or_else(|| FpgaError::Report("no seed".to_owned()))?;
+    let seeds = routed.iter().map(|one| format!("{}: {:.1}", one.seed, one.clock));
     let mut facts = Facts::new();
     facts.add("config", "Configuration", args.config.to_string(), "");
     facts.add("device", "Device", "LFE5UM-85F-6, CABGA756", "");
     facts.add("inputs", "Hash of what went in", inputs_hash(chip), "");
-    facts.add("seed", "Placement seed", u64::from(args.seed), "");
+    facts.add("seed", "Placement seed", u64::from(*seed), "");
+    facts.add("seeds_mhz", "  of all tried", seeds.collect::<Vec<_>>().join(", "), "MHz");
     facts.add("tlb_entries", "TLB", u64::from(config.tlb_sets * config.tlb_ways), "entries");
-    facts.add("synth_fmax_mhz", "Clock reached", clock.achieved, "MHz");
+    facts.add("synth_fmax_mhz", "Clock reached", *clock, "MHz");
     let mut used = |keys: [&'static str; 2], cell: &str, label, unit| {
         let used = report.utilization.get(cell);
         let used = used.ok_or_else(|| FpgaError::Report(format!("no {cell} in it")))?;
@@ -227,15 +277,23 @@ mod tests {
             "TRELLIS_FF": {"available": 83640, "used": 4842}}}"#;
 
     fn facts_of(report: &str) -> Result<Facts, FpgaError> {
-        let args = Args { config: Hardware::Large, seed: 1, keep: None, save: None, json: true };
+        let seed = vec![1, 2];
+        let args = Args { config: Hardware::Large, seed, keep: None, save: None, json: true };
         let chip = Chip { verilog: String::new(), registers: 10, luts: 3 };
-        facts(&args, &HwConfig::LARGE, &chip, &parse_report(report)?)
+        let slower = parse_report(&REPORT.replace("91.5", "80.25"))?;
+        let report = parse_report(report)?;
+        let routed = [
+            Routed { seed: 1, clock: clock_of(&report)?, report },
+            Routed { seed: 2, clock: clock_of(&slower)?, report: slower },
+        ];
+        facts(&args, &HwConfig::LARGE, &chip, &routed)
     }
 
     #[test]
     fn the_report_gives_clock_area_and_slowest_path() {
         let json = facts_of(REPORT).expect("a report").json();
         for part in [
+            "\"seed\":1,\"seeds_mhz\":\"1: 91.5, 2: 80.2\"",
             "\"synth_fmax_mhz\":91.5",
             "\"synth_lut4\":7340",
             "\"synth_ff\":4842",
