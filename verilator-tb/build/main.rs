@@ -1,7 +1,7 @@
 //! Emits the component's Verilog, Verilates it and compiles the C++.
 //!
-//! Each configuration becomes two models: one without tracing, at full speed (see [`train`]), and
-//! one that can write FST. Everything built is kept by a hash of what went into it, in the folder of
+//! Each configuration becomes two models: one without tracing, at full speed (see [`split`] and
+//! [`train`]), and one that can write FST. Everything built is kept by a hash of what went into it, in the folder of
 //! the tools: a second cargo profile, another checkout, `cargo clean` or an edit that leaves the
 //! Verilog as it was cost no second build.
 
@@ -11,6 +11,7 @@ mod firmware;
 #[allow(dead_code)]
 mod hw;
 mod soc;
+mod split;
 mod tools;
 mod train;
 
@@ -70,7 +71,8 @@ fn build() -> Result<(), Box<dyn Error>> {
     // The shim is compiled against the models' headers, so that their keys are part of its own.
     let names = ["shim", "cxl", "cxl_link", "pcie", "spi"];
     let sources = names.map(|name| format!("cpp/{name}.cpp"));
-    let headers = names.map(|name| format!("cpp/{name}.h"));
+    let headers: Vec<_> =
+        names.iter().chain(&["split"]).map(|name| format!("cpp/{name}.h")).collect();
     let mut key = base.clone();
     for file in headers.iter().chain(&sources) {
         key.add(&std::fs::read_to_string(file)?);
@@ -106,7 +108,7 @@ fn build() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Verilates and compiles one model; the folder has its header and its library.
+/// Verilates and compiles one model; the folder has its headers and its library.
 fn model(
     tools: &Tools,
     cache: &Cache,
@@ -116,35 +118,63 @@ fn model(
     traced: bool,
     runtime: &Path,
 ) -> Result<PathBuf, Box<dyn Error>> {
-    let name = if traced { format!("{}_traced", hw.name()) } else { hw.name().to_owned() };
+    if !traced {
+        return split_model(tools, cache, base, hw, verilog, runtime);
+    }
+    let name = format!("{}_traced", hw.name());
     // Traces are for looking, not for speed: a lower level halves the longest compilation.
-    let level = if traced { 1 } else { 3 };
-    // The training load's memory takes whole lines.
-    let trained = !traced && hw.config().dram_data_bits == 512;
+    let level = 1;
     let mut key = base.clone();
     key.add(&VERILATE.join(" ")).add(&level.to_string()).add(&name).add(verilog);
-    if trained {
-        key.add(&std::fs::read_to_string("cpp/train.cpp")?).add(&train::header()?);
-    }
     cache.get(&name, &key, |folder| {
         let source = folder.join("top.v");
         std::fs::write(&source, verilog)?;
-        let mut options = VERILATE.to_vec();
-        if traced {
-            options.push("--trace-fst");
-        }
+        let options = [VERILATE, &["--trace-fst"]].concat();
         tools.verilate(&options, "top", &name, folder, [source])?;
         let mut cpp = tools.cpp(level);
-        cpp.include(folder);
+        cpp.include(folder).files(with_extension(folder, "cpp")?);
+        compile(cpp, &name, folder)
+    })
+}
+
+/// Verilates and compiles a component in its two parts.
+fn split_model(
+    tools: &Tools,
+    cache: &Cache,
+    base: &Key,
+    hw: Hw,
+    verilog: &str,
+    runtime: &Path,
+) -> Result<PathBuf, Box<dyn Error>> {
+    let name = hw.name();
+    // The training load's memory takes whole lines.
+    let trained = hw.config().dram_data_bits == 512;
+    let split = split::split(verilog, split::CUTS)?;
+    let mut key = base.clone();
+    key.add(&VERILATE.join(" ")).add(name).add(&split.busy).add(&split.resting).add(&split.join);
+    key.add(split::HEADER).add(&std::fs::read_to_string("cpp/split.h")?);
+    if trained {
+        key.add(&std::fs::read_to_string("cpp/train.cpp")?).add(&train::header()?);
+    }
+    cache.get(name, &key, |folder| {
+        for (top, class, text) in [
+            ("top", name.to_owned(), &split.busy),
+            ("resting", format!("{name}_resting"), &split.resting),
+        ] {
+            let source = folder.join(format!("{top}.v"));
+            std::fs::write(&source, text)?;
+            tools.verilate(VERILATE, top, &class, folder, [source])?;
+        }
+        std::fs::write(folder.join(format!("{name}_split.h")), split::header(name, &split.join))?;
+        std::fs::write(folder.join("split.cpp"), split::source(name))?;
+        let mut cpp = tools.cpp(3);
+        cpp.include(folder).include("cpp");
         let sources = with_extension(folder, "cpp")?;
-        match trained
-            .then(|| train::compile(tools, &name, &sources, runtime, folder))
-            .transpose()?
-        {
+        match trained.then(|| train::compile(tools, name, &sources, runtime, folder)).transpose()? {
             Some(Some(object)) => cpp.object(object),
             _ => cpp.files(sources),
         };
-        compile(cpp, &name, folder)
+        compile(cpp, name, folder)
     })
 }
 

@@ -95,7 +95,9 @@ pub fn compile(
     }
     // GCC looks for the counts beside the object, under its name: one file, and the same one twice.
     let (whole, object) = (folder.join("trained.cc"), folder.join("trained.o"));
-    let include = |file: &PathBuf| format!("#include \"{}\"\n", file.display());
+    // Verilator's sources want their own headers only, and check it with this name.
+    let include =
+        |file: &PathBuf| format!("#undef VL_PCH_INCLUDED\n#include \"{}\"\n", file.display());
     std::fs::write(&whole, sources.iter().map(include).collect::<String>())?;
     let translate = |flags: &[&str]| {
         let mut command = compiler.to_command();
@@ -107,7 +109,7 @@ pub fn compile(
     std::fs::write(folder.join("train.h"), header()?)?;
     let program = folder.join("train");
     let mut link = compiler.to_command();
-    link.args([format!("-DMODEL=V{name}"), format!("-DMODEL_HEADER=\"V{name}.h\"")]);
+    link.args([format!("-DMODEL={name}_split"), format!("-DMODEL_HEADER=\"{name}_split.h\"")]);
     link.args(["cpp/train.cpp".as_ref(), object.as_path(), "-o".as_ref(), program.as_path()]);
     link.arg("-L").arg(runtime);
     link.args(["-lsplitmem_runtime", "-lz", "-llz4", "-lpthread", "-lgcov"]);

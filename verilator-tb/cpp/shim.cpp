@@ -5,10 +5,12 @@
 // edge that ends the cycle.
 #include "shim.h"
 
-#include "Vlarge.h"
 #include "Vlarge_traced.h"
-#include "Vsmall.h"
+#include "Vlarge_traced___024root.h"
 #include "Vsmall_traced.h"
+#include "Vsmall_traced___024root.h"
+#include "large_split.h"
+#include "small_split.h"
 #include "verilated.h"
 #include "verilated_fst_c.h"
 
@@ -38,6 +40,30 @@ struct Dut {
     virtual void high() = 0;
     virtual bool trace(const char* path) = 0;
     virtual void trace_close() = 0;
+};
+
+// A model that can be traced: whole, and evaluated as Verilator means it, also at the falling edge.
+template <class Model> class Whole {
+    Model top;
+
+  public:
+    explicit Whole(VerilatedContext* context) : top(context) {}
+
+    auto& pins() { return *top.rootp; }
+
+    void settle() {
+        top.rootp->clock = 0;
+        top.eval();
+    }
+
+    void edge() {
+        top.rootp->clock = 1;
+        top.eval();
+    }
+
+    void trace(VerilatedFstC* fst) { top.trace(fst, 99); }
+
+    void final() { top.final(); }
 };
 
 template <class Model, bool TRACED> class Verilated_dut final : public Dut {
@@ -71,7 +97,7 @@ template <class Model, bool TRACED> class Verilated_dut final : public Dut {
         if constexpr (TRACED) {
             trace_close();
             fst = std::make_unique<VerilatedFstC>();
-            top->trace(fst.get(), 99);
+            top->trace(fst.get());
             fst->open(path);
             if (fst->isOpen()) return true;
             fst.reset();
@@ -85,8 +111,7 @@ template <class Model, bool TRACED> class Verilated_dut final : public Dut {
     }
 
     void low(const Inputs& in, Outputs& out) override {
-        Model& t = *top;
-        t.clock = 0;
+        auto& t = top->pins();
         t.reset = in.reset;
 
 #define PORT_IN(P, I)                                                                              \
@@ -122,7 +147,7 @@ template <class Model, bool TRACED> class Verilated_dut final : public Dut {
             to_pin(t.dram_resp_data, in.dram_resp_data);
         }
 
-        t.eval();
+        top->settle();
         dump();
 
 #define PORT_OUT(P, I)                                                                             \
@@ -166,14 +191,13 @@ template <class Model, bool TRACED> class Verilated_dut final : public Dut {
     }
 
     void high() override {
-        top->clock = 1;
-        top->eval();
+        top->edge();
         dump();
     }
 };
 
 template <class Untraced, class Traced> Dut* make(bool traced) {
-    if (traced) return new Verilated_dut<Traced, true>;
+    if (traced) return new Verilated_dut<Whole<Traced>, true>;
     return new Verilated_dut<Untraced, false>;
 }
 
@@ -185,8 +209,8 @@ extern "C" {
 Dut* sm_new(uint32_t configuration, uint8_t traced) noexcept {
     try {
         switch (configuration) {
-        case 0: return make<Vlarge, Vlarge_traced>(traced);
-        case 1: return make<Vsmall, Vsmall_traced>(traced);
+        case 0: return make<large_split, Vlarge_traced>(traced);
+        case 1: return make<small_split, Vsmall_traced>(traced);
         default: return nullptr;
         }
     } catch (...) {

@@ -57,12 +57,11 @@ int main() {
     VerilatedContext context;
     context.threads(1);
     const auto top = std::make_unique<MODEL>(&context);
-    MODEL& t = *top;
+    auto& t = top->pins();
     for (const auto& entry : TABLE) std::memcpy(memory[entry.line].data(), entry.bytes, 64);
 
     bool taken[2] = {true, true};
     const auto clock = [&] {
-        t.clock = 0;
         t.reset = cycle < 4;
         t.dram_cmd_ready = 1;
         t.dram_resp_valid = !replies.empty() && replies.front().due <= cycle;
@@ -72,7 +71,7 @@ int main() {
             std::memcpy(&t.dram_resp_data, replies.front().data.data(), 64);
         }
         t.p0_resp_ready = t.p1_resp_ready = 1;
-        t.eval();
+        top->settle();
         taken[0] = t.p0_req_ready;
         taken[1] = t.p1_req_ready;
         answered += t.p0_resp_valid + t.p1_resp_valid;
@@ -89,8 +88,7 @@ int main() {
         }
         if (replied) replies.pop_front();
         const bool done = t.m_done;
-        t.clock = 1;
-        t.eval();
+        top->edge();
         ++cycle;
         return done;
     };
