@@ -121,6 +121,77 @@ impl FloorMemory {
     }
 }
 
+/// What the kernel's part of a miss is made of, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pieces {
+    /// A system call that does nothing.
+    pub syscall: f64,
+    /// The fault, the signal, and the return from its handler.
+    pub signal: f64,
+    /// `UFFDIO_COPY` of one page that was not used lately.
+    pub copy: f64,
+    /// A page's share of taking [`BATCH`] pages away.
+    pub drop: f64,
+}
+
+/// Batches that [`FloorMemory::pieces`] measures.
+const ROUNDS: usize = 256;
+
+impl FloorMemory {
+    /// Measures the pieces of a miss, on pages at random. What was written is kept.
+    pub fn pieces(&mut self) -> Pieces {
+        Self::set(1, true);
+        let (mut random, mut pages) = (1u64, Vec::with_capacity(BATCH));
+        let mut time = Pieces::default();
+        for round in 0..2 * ROUNDS {
+            let touches = round % 2 == 1;
+            let mask = sys::block_signals();
+            if let Some(floor) = FLOOR.lock().as_mut() {
+                let started = sys::now();
+                let evicted = floor.evict(BATCH);
+                time.drop += (sys::now() - started) as f64 / 2.0;
+                pages.clear();
+                while pages.len() < BATCH {
+                    random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    let page = (random >> 33) as usize % floor.pages;
+                    if floor.is_resident[page] == 0 && !pages.contains(&page) {
+                        pages.push(page);
+                    }
+                }
+                let started = sys::now();
+                let copied = match touches {
+                    true => Ok(()),
+                    false => pages.iter().try_for_each(|page| floor.miss(*page)),
+                };
+                time.copy += (sys::now() - started) as f64;
+                if let Err(errno) = evicted.and(copied) {
+                    process::stop(&errno.to_string());
+                }
+            }
+            sys::set_signals(mask);
+            if touches {
+                let started = sys::now();
+                let words = self.words();
+                let sum = pages.iter().fold(0, |sum, page| sum ^ words[page * PAGE_BYTES / 8]);
+                std::hint::black_box(sum);
+                time.signal += (sys::now() - started) as f64;
+            }
+        }
+        let started = sys::now();
+        // SAFETY: touches no memory.
+        (0..ROUNDS * BATCH).for_each(|_| unsafe {
+            sys::raw(libc::SYS_getppid, [0; 6]);
+        });
+        let each = |ns: f64| ns / (ROUNDS * BATCH) as f64;
+        Pieces {
+            syscall: each((sys::now() - started) as f64),
+            signal: each(time.signal - time.copy),
+            copy: each(time.copy),
+            drop: each(time.drop),
+        }
+    }
+}
+
 impl Floor {
     fn miss(&mut self, page: usize) -> Result<(), Errno> {
         let end = self.pages.min(page + self.window);
