@@ -163,3 +163,22 @@ fn the_udev_rule_and_firmware_for_a_probe() {
         .stderr(predicate::str::contains("not a firmware image"));
     flash(&["sim", "--save"]).code(2).stderr(predicate::str::contains("firmware only"));
 }
+
+#[test]
+fn the_pico_ice_is_flashed_through_its_microcontroller() {
+    let bench = Bench::with_board("exit 0");
+    let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/../bitstreams/pico-ice/pico-ice.bit");
+    let flash = |arguments: &[&str]| {
+        let mut command = Command::cargo_bin("splitmem").expect("built with its tests");
+        command.args(["flash", "pico-ice", "--dry-run"]).args(arguments).assert()
+    };
+    let words = "probe-rs download --chip RP2040 --binary-format bin --base-address 0x10100000 ";
+    flash(&["--bitstream", kept]).success().stdout(format!("{words}{kept}\n"));
+    // Another FPGA's, firmware that is none, and what only openFPGALoader does.
+    let other = bench.path("a.bit").display().to_string();
+    let refused = predicate::str::contains("is no bitstream for an iCE40UP5K");
+    flash(&["--bitstream", &other]).failure().stderr(refused);
+    flash(&[&other]).code(2).stderr(predicate::str::contains("is no ELF file"));
+    flash(&["--bitstream", kept, "--save"]).code(2).stderr(predicate::str::contains("probe-rs"));
+    assert!(bench.calls().is_empty());
+}

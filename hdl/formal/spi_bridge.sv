@@ -5,7 +5,7 @@
 // block: spi_bridge
 // file: spi_bridge.v
 // k: 1
-// reach: 40
+// reach: 30
 //
 // short: a bit a cycle, to come to the end of a request soon
 //   in: spi_bridge

@@ -151,6 +151,10 @@ impl Args {
     }
 
     fn load(&self, board: &'static Board, loading: &'static Loading) -> Result<(), CliError> {
+        if self.probe.is_some() {
+            let what = "a probe is for firmware: say which to load".to_owned();
+            return Err(CliError::Usage(what));
+        }
         if self.udev {
             print!("{}", loading.udev);
             return Ok(());

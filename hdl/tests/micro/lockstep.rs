@@ -372,7 +372,8 @@ impl Driver {
         }
     }
 
-    fn run(&mut self, steps: u32) {
+    /// Gives the answers by status, and how many met the table engine at work.
+    fn run(&mut self, steps: u32) -> ([u64; Status::ALL.len()], u64) {
         for step in 0..steps {
             self.step();
             if step % 100 == 99 {
@@ -382,18 +383,9 @@ impl Driver {
         self.bench.compare();
         let Bench { seen, stale, cycle, .. } = self.bench;
         println!(
-            "answers by status {seen:?}, of these before a replacement {stale}; {cycle} cycles"
+            "answers by status {seen:?}, {stale} of them before a replacement; {cycle} cycles"
         );
-        for status in [
-            Status::Ok,
-            Status::NotMapped,
-            Status::NoPermission,
-            Status::NoMemory,
-            Status::BadRequest,
-        ] {
-            assert!(seen[status as usize] > 0, "no request was answered {status:?}");
-        }
-        assert!(stale > 0, "no request met the table engine at work");
+        (seen, stale)
     }
 }
 
@@ -403,9 +395,16 @@ const RUNS: [(u64, Stalls); 3] =
 
 #[test]
 fn requests_and_registers_follow_the_model() {
+    let (mut answers, mut before) = ([0; Status::ALL.len()], 0);
     for (seed, stalls) in RUNS {
-        Driver::new(seed, stalls).run(700);
+        let (seen, stale) = Driver::new(seed, stalls).run(600);
+        answers.iter_mut().zip(seen).for_each(|(sum, n)| *sum += n);
+        before += stale;
     }
+    // Every answer that this memory gives came, and requests met the table engine at work.
+    let (uncorrectable, given) = answers.split_last().expect("six statuses");
+    assert!(given.iter().all(|n| *n > 0) && *uncorrectable == 0, "{answers:?}");
+    assert!(before > 0);
 }
 
 /// As many seeds as `SPLITMEM_SOAK_SEEDS` says, for a long time.

@@ -18,7 +18,8 @@
 //! | CRESET_B | GPIO27 | 8 |
 //!
 //! GPIO8 can only be an input of the SPI controller, so the design is loaded by software; that takes a
-//! sixth of a second. The FPGA's own flash hangs on the same wires and is left alone.
+//! sixth of a second. The FPGA's own flash hangs on the same wires and is selected with it; GPIO11,
+//! its data input, stays as it is after reset, pulled down, so that all it hears is zeros: no command.
 
 use crate::Failure;
 use embedded_hal::spi::MODE_0;

@@ -91,7 +91,7 @@ fn serves_a_host(seed: u64, pace: Pace, faults: Faults) -> (u32, u32) {
     // More first writes than the free list is deep: the monitor must refill it.
     let pages = 100;
     host::uses_memory(&world, &mut mind, pages);
-    let accounts = mind.monitor.accounts();
+    let accounts = mind.monitor.accounts().unwrap();
     let sum = accounts.table + accounts.pool + accounts.pending + accounts.granted;
     assert_eq!((accounts.granted, sum + accounts.shared), (pages, FRAMES));
     drop(mind);
@@ -118,7 +118,7 @@ fn the_monitor_serves_a_host_over_bad_wires() {
         let pace = Pace::random(&mut SmallRng::seed_from_u64(seed));
         let faults = Faults { flips: 300, aborts: 30 };
         let (damaged, _) = serves_a_host(seed, pace, faults);
-        assert!(damaged > 100, "{damaged}");
+        assert!(damaged > 50, "{damaged}");
     }
 }
 
