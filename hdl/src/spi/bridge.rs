@@ -15,8 +15,7 @@
 //! which the component's bus needs 8, and 16 while the host is at its registers.
 //!
 //! **Promise.** Whatever the pins do: `m_valid` and the payload stand until `m_done`, then it falls; it
-//! rises once for each intact request with a new sequence number, and for nothing else
-//! (`hdl/formal/spi_bridge.sv`).
+//! rises once for each intact request with a new sequence number, and for nothing else.
 
 use crate::prim::Param;
 use rust_hdl::prelude::*;
