@@ -25,7 +25,8 @@ module ulx3s (
     output wire [1:0]  sdram_dqm,
     inout  wire [15:0] sdram_d
 );
-    wire clock, clock_late, core_clock, locked;
+    // Of a net with several names the tools show the first in the alphabet: these, not one of a block.
+    wire clock, clock_late, clock_core, locked;
     (* FREQUENCY_PIN_CLKI = "25" *)
     (* FREQUENCY_PIN_CLKOP = "@MHZ@" *)
     (* FREQUENCY_PIN_CLKOS = "@MHZ@" *)
@@ -44,7 +45,7 @@ module ulx3s (
         .CLKOS2_FPHASE(0)
     ) pll (
         .RST(1'b0), .STDBY(1'b0), .CLKI(clk_25mhz), .CLKOP(clock), .CLKOS(clock_late),
-        .CLKOS2(core_clock),
+        .CLKOS2(clock_core),
         .CLKFB(clock), .CLKINTFB(), .PHASESEL0(1'b0), .PHASESEL1(1'b0), .PHASEDIR(1'b1),
         .PHASESTEP(1'b1), .PHASELOADREG(1'b1), .PLLWAKESYNC(1'b0), .ENCLKOP(1'b0),
         .LOCK(locked)
@@ -71,7 +72,7 @@ module ulx3s (
     assign wifi_en = 1'b0;
 
     top core (
-        .clock(clock), .reset(!good[16]), .core_clock(core_clock),
+        .clock(clock), .reset(!good[16]), .core_clock(clock_core),
         .tck(jtag_tck), .tms(jtag_tms), .tdi(jtag_tdi), .tdo(jtag_tdo),
         .rx(ftdi_txd), .tx(ftdi_rxd), .thorough(btn[1]), .leds(led),
         .cke(sdram_cke), .cs_n(sdram_csn), .ras_n(sdram_rasn), .cas_n(sdram_casn), .we_n(sdram_wen),

@@ -92,7 +92,7 @@ const ULX3S: Board = Board {
     packer: ("yowasp-ecppack", "--compress seed@SEED@.config ulx3s.bit"),
     clocks: &[
         BoardClock { name: "component", net: "clock", khz: ulx3s::CLOCK_KHZ },
-        BoardClock { name: "soft core", net: "core_clock", khz: ulx3s::CORE_KHZ },
+        BoardClock { name: "soft core", net: "clock_core", khz: ulx3s::CORE_KHZ },
     ],
     blocks: &[
         ("component", "core.component"),
