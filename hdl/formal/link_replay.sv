@@ -8,14 +8,10 @@
 // reach: 12
 // cut: cxl_link$replay$flits
 //
-// mutant: unacknowledged_place_is_kept, an acknowledgement frees one place more
+// mutant: unacknowledged_place_is_kept, the write pointer stands still
 //   in: cxl_link$replay
-//   replace: first$d = first$q +
-//   with: first$d = first$q + 1 +
-// mutant: unacknowledged_place_is_kept, a push takes no place in the count
-//   in: cxl_link$replay
-//   replace: count$q + ((push) & 7'h7f)
-//   with: count$q
+//   replace: write$d = write$q + 32'h1
+//   with: write$d = write$q
 // mutant: replay_goes_up_to_the_newest, a new flit is not passed by the read pointer
 //   in: cxl_link$replay
 //   replace: write$d = write$q + 32'h1

@@ -40,10 +40,10 @@
 //   in: cxl_link$retry
 //   replace: if (eseq_next == wrap$q) begin
 //   with: if (1'b0) begin
-// mutant: given_up_is_given_up, a flit brings it back
+// mutant: given_up_is_given_up, an outage brings it back
 //   in: cxl_link$retry
-//   replace: if (falls) begin
-//   with: if (falls && ~fault_now[3]) begin
+//   replace: if (~(state$q == Lrsm$Abort)) begin
+//   with: if (1'b1) begin
 // mutant: acknowledges_what_was_sent, more may be acknowledged than was sent
 //   in: cxl_link$retry
 //   replace: acked > ((used) & 8'hff)
@@ -122,7 +122,8 @@ module proof (
 
     localparam NORMAL = 0, REQUEST = 1, IDLE = 2, REINIT = 3, ABORT = 4;
     `INVARIANT(states, u.state$q <= ABORT)
-    `INVARIANT(frames_counted, u.state$q == REINIT || u.state$q == ABORT || u.frames$q == frames)
+    // Flits that nobody listens to are no frames to the hardware.
+    `INVARIANT(frames_counted, u.frames$q <= frames)
     `INVARIANT(frames_in_row, u.frames$q <= 4 && frames <= 4)
     `INVARIANT(normal_is_in_order, u.state$q != NORMAL || !broken)
     `INVARIANT(idle_is_asked, u.state$q != IDLE || (broken && asked && newest == u.num_retry$q))

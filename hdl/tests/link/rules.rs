@@ -241,7 +241,7 @@ fn each_fault_is_told_by_its_name() {
     assert_eq!(after_init(&[edit(&line, 0, 1 << 4)]), Some(LinkFault::Shape));
     assert_eq!(after_init(&[edit(&line, 0, 1 << 3)]), Some(LinkFault::Shape));
     assert_eq!(after_init(&[init()]), Some(LinkFault::Init));
-    assert_eq!(after_init(&vec![packed(2, false); 33]), Some(LinkFault::Overflow));
+    assert_eq!(after_init(&[packed(2, false); 33]), Some(LinkFault::Overflow));
     assert_eq!(after_init(&[plain(Control::Ack { acks: 200 })]), Some(LinkFault::Acknowledged));
     assert_eq!(after_init(&request(50)), Some(LinkFault::Forgotten));
     assert_eq!(after_init(&request(0)), None);
