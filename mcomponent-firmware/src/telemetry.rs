@@ -28,7 +28,8 @@ impl Telemetry {
         self.post_mortem = (record, text);
     }
 
-    /// Answers a question; `vitals` is what the allocator knows, asked for only if needed. Gives the
+    /// Answers a question; `vitals` is what the allocator knows, and only looked at for
+    /// [`Command::Health`]. Gives the
     /// return code and the reply's bytes. Other commands are answered `UnknownCommand`.
     ///
     /// # Errors

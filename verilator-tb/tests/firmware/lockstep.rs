@@ -391,6 +391,7 @@ fn the_monitor_on_the_core_agrees_with_the_model() {
 }
 
 #[test]
+#[ignore = "slow on a busy machine, a thread switch per register access: make soak runs it"]
 fn the_monitor_in_a_thread_agrees_with_the_model() {
     check(&run(MonitorPlace::Host, 1, 60));
 }

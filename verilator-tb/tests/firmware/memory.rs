@@ -87,9 +87,9 @@ fn announced(defect: Defect) -> (u64, u32) {
 /// word and the bit.
 #[test]
 fn a_stuck_data_line_is_named() {
-    // First bits of the fields in an entry, and one within.
+    // Where the sample has the other level.
     for (slot, bit, level) in
-        [(0, 96 + 7, true), (3, 96 + 12, false), (1, 16 + 3, true), (2, 32 + 20, false)]
+        [(0, 96 + 7, true), (3, 96 + 11, false), (1, 16 + 2, true), (2, 32 + 21, false)]
     {
         let found = announced(Defect::Data(slot * 128 + bit, level));
         let word = (slot * 16 + bit / 32 * 4) as u64;
