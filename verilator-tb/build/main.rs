@@ -157,15 +157,22 @@ fn split_model(
         key.add(&std::fs::read_to_string("cpp/train.cpp")?).add(&train::header()?);
     }
     cache.get(name, &key, |folder| {
-        for (top, class, text) in [
-            ("top", name.to_owned(), &split.busy),
-            ("resting", format!("{name}_resting"), &split.resting),
-        ] {
+        let resting = format!("{name}_resting");
+        let parts = [("top", name, &split.busy), ("resting", &resting, &split.resting)];
+        for (top, class, text) in parts {
             let source = folder.join(format!("{top}.v"));
             std::fs::write(&source, text)?;
-            tools.verilate(VERILATE, top, &class, folder, [source])?;
+            tools.verilate(VERILATE, top, class, folder, [source])?;
         }
-        std::fs::write(folder.join(format!("{name}_split.h")), split::header(name, &split.join))?;
+        let mut verilated = String::new();
+        for file in with_extension(folder, "cpp")? {
+            verilated += &std::fs::read_to_string(file)?;
+        }
+        let simple = parts.map(|(_, class, _)| {
+            split::waits_for_its_clock_alone(&format!("V{class}"), &verilated)
+        });
+        let header = split::header(name, &split.join, simple);
+        std::fs::write(folder.join(format!("{name}_split.h")), header)?;
         std::fs::write(folder.join("split.cpp"), split::source(name))?;
         let mut cpp = tools.cpp(3);
         cpp.include(folder).include("cpp");

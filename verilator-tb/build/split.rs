@@ -298,7 +298,24 @@ fn write_join(
     Ok(())
 }
 
-/// [`header`] with `NAME` and `JOIN` for what it is given.
+/// Whether a Verilated model, whose C++ this is, waits for its clock alone. Verilator may find no
+/// other way to order some processes than to evaluate them until nothing changes.
+pub fn waits_for_its_clock_alone(class: &str, cpp: &str) -> bool {
+    let only = |function: &str, triggers: &str| {
+        let head = format!("\nvoid {class}___024root___{function}({class}___024root* vlSelf) {{\n");
+        cpp.split_once(&head).and_then(|(_, rest)| rest.split_once("\n}")).is_some_and(
+            |(body, _)| {
+                body.matches("Triggered").count() == 1
+                    && body.contains(&format!("if ((1ULL & vlSelfRef.{triggers}[0U])) {{"))
+            },
+        )
+    };
+    only("eval_ico", "__VicoTriggered")
+        && only("eval_nba", "__VnbaTriggered")
+        && !cpp.contains(&format!("{class}___024root___eval_act("))
+}
+
+/// What [`header`] is made of.
 pub const HEADER: &str = "// Written by the build script.
 #pragma once
 #include \"VNAME.h\"
@@ -306,8 +323,8 @@ pub const HEADER: &str = "// Written by the build script.
 #include \"VNAME_resting.h\"
 #include \"VNAME_resting___024root.h\"
 #include \"split.h\"
-SINGLE_CLOCK_MODEL(VNAME)
-SINGLE_CLOCK_MODEL(VNAME_resting)
+BUSY_KIND(VNAME)
+RESTING_KIND(VNAME_resting)
 struct NAME_join {
     template <class Busy, class Resting, class Wire>
     static void pins(Busy& busy, Resting& resting, Wire wire) {
@@ -318,9 +335,14 @@ extern template class Split<VNAME_clocked, VNAME_resting_clocked, NAME_join>;
 ";
 
 /// The C++ header of a component whose two models are the classes `V{name}` and `V{name}_resting`: the
-/// type `{name}_split`.
-pub fn header(name: &str, join: &str) -> String {
-    HEADER.replace("NAME", name).replace("JOIN", join)
+/// type `{name}_split`. `simple` says which of both wait for their clock alone.
+pub fn header(name: &str, join: &str, simple: [bool; 2]) -> String {
+    let [busy, resting] = simple.map(|simple| match simple {
+        true => "SINGLE_CLOCK_MODEL",
+        false => "EVALUATED_MODEL",
+    });
+    let header = HEADER.replace("BUSY_KIND", busy).replace("RESTING_KIND", resting);
+    header.replace("NAME", name).replace("JOIN", join)
 }
 
 /// The C++ source of what [`header`] declares.

@@ -2,18 +2,18 @@
 // rests. The resting model is evaluated only in cycles in which it could change: its inputs did, or
 // any of its registers at the last clock edge.
 //
-// The models are evaluated through the functions that Verilator's own eval() calls. What eval() does
-// besides is to find out which clock rose and whether anything is to be evaluated again, and to
-// settle the inputs once more at the clock edge: known here, where there is one clock and `settle`
-// comes before each `edge`. The traced models are evaluated with eval(), and a test compares both
-// cycle by cycle.
+// Where the build script sees that the clock is the only thing that a model waits for, the model is
+// evaluated through the functions that Verilator's own eval() calls. What eval() does besides is to
+// find out whether the clock rose and whether anything is to be evaluated again, and to settle the
+// inputs once more at the clock edge; here `settle` comes before each `edge`. The traced models are
+// evaluated with eval(), and a test compares both.
 #pragma once
 #include <cstring>
 #include <memory>
 
 #include "verilated.h"
 
-// One Verilated model of one clock. CLASS is Verilator's class.
+// A Verilated model that waits for its clock alone, and any model. CLASS is Verilator's class.
 #define SINGLE_CLOCK_MODEL(CLASS)                                                                  \
     void CLASS##___024root___eval_ico(CLASS##___024root*);                                         \
     void CLASS##___024root___eval_nba(CLASS##___024root*);                                         \
@@ -25,6 +25,19 @@
         }                                                                                          \
         void settle() { CLASS##___024root___eval_ico(rootp); }                                     \
         void edge() { CLASS##___024root___eval_nba(rootp); }                                       \
+    };
+
+#define EVALUATED_MODEL(CLASS)                                                                     \
+    struct CLASS##_clocked final : CLASS {                                                         \
+        explicit CLASS##_clocked(VerilatedContext* context) : CLASS(context) { settle(); }         \
+        void settle() {                                                                            \
+            rootp->clock = 0;                                                                      \
+            eval();                                                                                \
+        }                                                                                          \
+        void edge() {                                                                              \
+            rootp->clock = 1;                                                                      \
+            eval();                                                                                \
+        }                                                                                          \
     };
 
 // Carries pins from one model to the other, and notes whether any changed.

@@ -107,3 +107,29 @@ fn what_cannot_be_cut_is_an_error() {
         "outer.block has no port ready"
     );
 }
+
+#[test]
+fn a_model_that_waits_for_more_than_its_clock_is_told() {
+    let cpp = |nba: &str, more: &str| {
+        format!(
+            "
+void Va___024root___eval_ico(Va___024root* vlSelf) {{
+    if ((1ULL & vlSelfRef.__VicoTriggered[0U])) {{
+    }}
+}}
+void Va___024root___eval_nba(Va___024root* vlSelf) {{
+{nba}
+}}
+{more}"
+        )
+    };
+    let clock = "    if ((1ULL & vlSelfRef.__VnbaTriggered[0U])) {\n    }";
+    let other = "    if ((2ULL & vlSelfRef.__VnbaTriggered[0U])) {\n    }";
+    let act = "void Va___024root___eval_act(Va___024root* vlSelf) {\n}\n";
+    let simple = |cpp: &str| split::waits_for_its_clock_alone("Va", cpp);
+    assert!(simple(&cpp(clock, "")));
+    assert!(!simple(&cpp(other, "")));
+    assert!(!simple(&cpp(&format!("{clock}\n{other}"), "")));
+    assert!(!simple(&cpp(clock, act)));
+    assert!(!split::waits_for_its_clock_alone("Vb", &cpp(clock, "")));
+}
