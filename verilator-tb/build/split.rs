@@ -240,6 +240,8 @@ fn collect_changes(
             || line.starts_with("if (write_enable) keys[")
         {
             changes.push(format!("{path}.write_enable"));
+        } else if line.starts_with("if (read_enable && write_enable && ") {
+            // What a read of the entry being written gives: that it is written is a change already.
         } else if let Some(index) = read.strip_prefix("read_data <= mem[read_address") {
             let index = index.strip_suffix("];").ok_or("a read without an end")?;
             let data = format!("({path}.read_data != {path}.mem[{path}.read_address{index}])");

@@ -241,7 +241,7 @@ fn facts(
         let used = used.ok_or_else(|| FpgaError::Report(format!("no {cell} in it")))?;
         facts.add(keys[0], label, used.used, unit);
         facts.add(keys[1], "  of", used.available, unit);
-        Ok(())
+        Ok::<_, FpgaError>(())
     };
     used(["synth_lut4", "device_lut4"], "TRELLIS_COMB", "Logic", "LUT4")?;
     used(["synth_ff", "device_ff"], "TRELLIS_FF", "Registers", "FF")?;

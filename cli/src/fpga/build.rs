@@ -50,7 +50,7 @@ impl Job<'_> {
         let reports = self.place(&pnr, &interrupt)?;
         // The best is the one with the most to spare on the clock that has the least.
         let spare = |report: &Json| -> Result<f64, FpgaError> {
-            let ratios: Result<Vec<_>, _> = board
+            let ratios: Result<Vec<f64>, FpgaError> = board
                 .clocks
                 .iter()
                 .map(|clock| Ok(report::reached(report, clock)? * 1000.0 / f64::from(clock.khz)))
