@@ -131,6 +131,7 @@ module proof (
     `INVARIANT(frames_counted, u.frames$q == frames)
     `INVARIANT(frames_in_row, u.frames$q <= 4 && frames <= 4)
     `INVARIANT(normal_is_in_order, u.state$q != NORMAL || !broken)
+    `INVARIANT(others_are_not, u.state$q == NORMAL || u.state$q == ABORT || broken)
     `INVARIANT(idle_is_asked, u.state$q != IDLE || (broken && asked && newest == u.num_retry$q))
     `INVARIANT(up_is_up, u.was_up$q == was_up)
     `INVARIANT(opened, u.opened$q == was_open)
