@@ -6,7 +6,7 @@
 // file: cxl_link.v
 // k: 1
 // reach: 12
-// cut: cxl_link$replay$flits
+// cut: cxl_link$replay$flits cxl_link$replay$headless
 //
 // mutant: unacknowledged_place_is_kept, the write pointer stands still
 //   in: cxl_link$replay
@@ -20,10 +20,6 @@
 //   in: cxl_link$replay
 //   replace: count$q + ((push) & 7'h7f)
 //   with: count$q + 2 * ((push) & 7'h7f)
-// mutant: kind_is_kept, the kind is written beside the place
-//   in: cxl_link$replay
-//   replace: headless$write_address = write$q
-//   with: headless$write_address = write$q + 1
 // mutant: rewind_is_where_it_was_asked, it goes back to one flit later
 //   in: cxl_link$replay
 //   replace: read$d = rewind_to
@@ -37,10 +33,10 @@ module proof (
     `CLOCKED
     wire [5:0] write_at, oldest;
     wire [6:0] used;
-    wire again, again_all_data;
+    wire again;
     cxl_link$replay u (
         .clock, .reset, .push, .push_all_data, .write_at, .store, .store_at, .store_flit, .acks,
-        .used, .oldest, .rewind, .rewind_to, .again, .again_all_data, .advance, .flit());
+        .used, .oldest, .rewind, .rewind_to, .again, .again_all_data(), .advance, .flit());
 
     // One flit leaves at a time: a new one, one again, or the RETRY.Ack that rewinds.
     `ASSUME(one_at_a_time, push + advance + rewind <= 1)
@@ -53,12 +49,10 @@ module proof (
 
     // A place, and whether a flit that is not acknowledged stands there.
     `SYMBOLIC(6, place)
-    reg held = 0, headless;
+    reg held = 0;
     wire [5:0] age = place - oldest;
-    always @(posedge clock) begin
+    always @(posedge clock)
         held <= !reset && ((held && age >= acks) || (push && write_at == place));
-        if (push && write_at == place) headless <= push_all_data;
-    end
     `PROVE(unacknowledged_place_is_kept, !(push && write_at == place && held))
     `PROVE(held_is_in_use, held == (age < used))
 
@@ -66,7 +60,6 @@ module proof (
     reg [5:0] due = 0;
     always @(posedge clock) due <= reset ? 0 : rewind ? write_at - rewind_to : due - advance;
     `PROVE(replay_goes_up_to_the_newest, again == (due != 0))
-    `PROVE(kind_is_kept, !(again && u.read$q == place && held) || again_all_data == headless)
 
     reg rewound = 0;
     reg [5:0] from;
@@ -77,9 +70,8 @@ module proof (
     `PROVE(rewind_is_where_it_was_asked, !rewound || u.read$q == from)
 
     `REACH(several, push && write_at == 3 && used == 3)
-    `REACH(replays, advance && due == 2 && again_all_data)
+    `REACH(replays, advance && due == 2)
 
     `INVARIANT(span, used <= 63 && 6'(write_at - oldest) == used[5:0])
     `INVARIANT(to_be_sent, 6'(write_at - u.read$q) == due)
-    `INVARIANT(kept, !held || u.headless.mem[place] == headless)
 endmodule

@@ -56,6 +56,7 @@ module proof (
     input [7:0] owed_sent
 );
     `CLOCKED
+    localparam NORMAL = 0, REQUEST = 1, IDLE = 2, REINIT = 3, ABORT = 4;
     wire take, credits, request, open, down, falls, lost, asks;
     wire [7:0] acks, owed, expected;
     wire [4:0] number;
@@ -72,22 +73,28 @@ module proof (
     // The other end's buffer has less than 255 places.
     `ASSUME(other_end_stops, owed < 254)
 
-    // A flit of the RETRY kind, by its bits (4.2.7), and how many RETRY.Frame came in a row.
-    wire is_retry = slots[0] && slots[7:5] == 0 && slots[35:32] == 1;
+    // A flit of the RETRY kind, by its bits (4.2.7), unless it is data that was announced; and how many
+    // RETRY.Frame came in a row.
+    wire is_data = all_data && u.state$q == NORMAL;
+    wire is_retry = slots[0] && !is_data && slots[7:5] == 0 && slots[35:32] == 1;
     wire is_ack = is_retry && slots[39:36] == 2;
+    // While it waits for the physical layer, or is given up, the link is deaf.
+    wire deaf = u.state$q == REINIT || u.state$q == ABORT;
     reg [2:0] frames = 0;
     reg was_up = 0;
     wire outage = was_up && !phy_up;
     always @(posedge clock) begin
         was_up <= started && phy_up;
         if (reset || outage) frames <= 0;
-        else if (there) frames <= !(good && is_retry && slots[39:36] == 3) ? 0 : frames == 4 ? 4 : frames + 1;
+        else if (there)
+            frames <= deaf || !(good && is_retry && slots[39:36] == 3) ? 0 : frames == 4 ? 4 : frames + 1;
     end
 
     // Whether what comes now is in order, and the number of the newest request.
     reg broken = 0, asked = 0;
     reg [4:0] newest;
-    wire healed = broken && asked && there && good && frames == 4 && is_ack && slots[71:67] == newest;
+    wire healed = broken && asked && u.waits && there && good && frames == 4 && is_ack
+        && slots[71:67] == newest;
     always @(posedge clock) begin
         if (reset) {broken, asked} <= 0;
         else if (outage || (there && !good && !broken)) {broken, asked} <= 2'b10;
@@ -120,12 +127,11 @@ module proof (
     `REACH(taken_again, take && expected == 2 && asked)
     `REACH(asked_again, request_sent && number == 2)
 
-    localparam NORMAL = 0, REQUEST = 1, IDLE = 2, REINIT = 3, ABORT = 4;
     `INVARIANT(states, u.state$q <= ABORT)
-    // Flits that nobody listens to are no frames to the hardware.
-    `INVARIANT(frames_counted, u.frames$q <= frames)
+    `INVARIANT(frames_counted, u.frames$q == frames)
     `INVARIANT(frames_in_row, u.frames$q <= 4 && frames <= 4)
     `INVARIANT(normal_is_in_order, u.state$q != NORMAL || !broken)
+    `INVARIANT(others_are_not, u.state$q == NORMAL || u.state$q == ABORT || broken)
     `INVARIANT(idle_is_asked, u.state$q != IDLE || (broken && asked && newest == u.num_retry$q))
     `INVARIANT(up_is_up, u.was_up$q == was_up)
     `INVARIANT(opened, u.opened$q == was_open)
