@@ -83,6 +83,13 @@ chip.gpio[CLOCK].addListener((state, old) => {
   if (bits === 0 && ++taken === bitstream.length && !wrong) chip.gpio[CDONE].setInputValue(true);
 });
 
+// With interrupts disabled, one that ends a WFI is not taken (ARMv6-M manual, B1.5.19); rp2040js takes it.
+const FIRST_INTERRUPT = 16;
+const take = chip.core.exceptionEntry.bind(chip.core);
+chip.core.exceptionEntry = (number) => {
+  if (!chip.core.PM || number < FIRST_INTERRUPT) take(number);
+};
+
 // The boot ROM and the second stage are not run: they would set the flash up and come to this.
 chip.core.VTOR = VECTORS;
 chip.core.SP = chip.readUint32(VECTORS);
