@@ -9,7 +9,7 @@ use splitmem_abi::geometry::PageSize;
 use splitmem_abi::mailbox::{Address, Command, Permission};
 use splitmem_abi::request::{Request, Status, FULL_MASK};
 use splitmem_abi::serial::{Kind, Space};
-use splitmem_hdl::board::ulx3s::{BAUD, PLL_WAIT_CYCLES};
+use splitmem_hdl::board::ulx3s::{self, BAUD, PLL_WAIT_CYCLES};
 use verilator_tb::soc::{Image, Isolation};
 
 use super::output::{command_line, OutputArgs};

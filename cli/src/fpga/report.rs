@@ -189,7 +189,7 @@ impl Report {
         seed: u32,
     ) -> Result<Vec<ClockReport>, FpgaError> {
         let of_clock = |clock: &BoardClock| {
-            let reached: Result<Vec<_>, _> =
+            let reached: Result<Vec<_>, FpgaError> =
                 reports.iter().map(|(seed, report)| Ok((*seed, reached(report, clock)?))).collect();
             let own = reports.iter().find(|(other, _)| *other == seed);
             Ok(ClockReport {

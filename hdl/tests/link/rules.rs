@@ -128,13 +128,12 @@ fn odd_flits(rounds: u64, seed: u64) {
             model.receive(&init()).unwrap();
             raw(&mut bench, &init());
         }
-        let mut verdict = Ok(());
         for _ in 0..12 {
             let flit = odd(&mut rng);
             raw(&mut bench, &flit);
             bench.dut.tick();
             bench.dut.tick();
-            verdict = model.receive(&flit);
+            let verdict = model.receive(&flit);
             while model.take().is_some() {}
             let found = bench.fault();
             match &verdict {
