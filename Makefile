@@ -65,7 +65,7 @@ companion: setup ## build the memory monitor's firmware for an RP2040 beside the
 	scripts/companion.sh
 
 lint: ## check the emitted Verilog with Verilator and Yosys
-	@$(SETUP) sim prove
+	@$(SETUP) sim soc prove
 	@hdl/lint.sh
 
 prove: ## prove the emitted Verilog's promises by k-induction

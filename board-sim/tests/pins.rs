@@ -62,7 +62,7 @@ fn read(va: u64) -> Call {
 #[test]
 fn hosts_come_and_go_and_the_monitor_stays() {
     let mut first = host(board(), 1, 0);
-    assert_eq!(Info::decode(&command(&mut first, &Command::Info).payload).frames, 8192);
+    assert_eq!(Info::decode(&command(&mut first, &Command::Info).payload).frames_total, 8192);
     let va = alloc(&mut first, 2);
     first.ask(&[write(va, [7; LINE_BYTES])]).expect("a link");
     // The board's own monitor lets nobody else at the component's registers.

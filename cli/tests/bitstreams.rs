@@ -9,11 +9,16 @@ use verilator_tb::soc::COMPILER;
 
 #[test]
 fn a_kept_bitstream_is_that_of_its_report_and_of_these_sources() {
+    let mut kept = Vec::new();
     for name in BoardName::value_variants() {
         let board = name.board();
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(board.folder());
         let again = format!("run 'splitmem bitstream build {}'", board.name);
-        let text = std::fs::read_to_string(folder.join("report.json")).expect(&again);
+        let Ok(text) = std::fs::read_to_string(folder.join("report.json")) else {
+            println!("no bitstream of {} is kept: {again}", board.name);
+            continue;
+        };
+        kept.push(board.name);
         let report: Report = serde_json::from_str(&text).expect("a report");
         let bits = std::fs::read(folder.join(board.bitstream())).expect(&again);
         assert_eq!(
@@ -46,4 +51,5 @@ fn a_kept_bitstream_is_that_of_its_report_and_of_these_sources() {
             }
         }
     }
+    assert!(kept.contains(&"pico-ice"), "{kept:?}");
 }

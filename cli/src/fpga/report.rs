@@ -210,7 +210,8 @@ mod tests {
 
     fn router(mhz: f64) -> Json {
         serde_json::json!({
-            "fmax": {"$glbnet$clock": {"achieved": mhz}, "$glbnet$clock_late": {"achieved": 999.0}},
+            "fmax": {"$glbnet$clock": {"achieved": mhz}, "$glbnet$clock_late": {"achieved": 999.0},
+                     "$glbnet$clock_core": {"achieved": 999.0}},
             "critical_paths": [
                 {"from": "posedge $glbnet$clock", "to": "posedge $glbnet$clock", "path": [
                     {"delay": 9.0, "from": {"cell": "core.a_TRELLIS_FF_Q_3"},
