@@ -18,11 +18,13 @@ fn emit_writes_the_component_and_its_front_ends() {
     let mut texts = Vec::new();
     for config in ["small", concat!(env!("CARGO_MANIFEST_DIR"), "/../hdl/configs/tiny.toml")] {
         splitmem(&["hdl", "emit", "--config", config, "-o"]).arg(&output).assert().success();
-        assert_eq!(output.read_dir().expect("the folder").count(), 6);
+        assert_eq!(output.read_dir().expect("the folder").count(), 7);
         let verilog = fs::read_to_string(output.join("top.v")).expect("written");
         assert!(verilog.trim_start().starts_with("module top("), "{config}");
         texts.push(verilog);
-        for name in ["axi_port", "cxl_link", "cxl_mem", "pcie_plain", "pcie_uscale"] {
+        for name in
+            ["axi_port", "cxl_link", "cxl_mem", "pcie_plain", "pcie_uscale", "spi_bridge"]
+        {
             let verilog = fs::read_to_string(output.join(format!("{name}.v"))).expect("written");
             assert!(verilog.trim_start().starts_with(&format!("module {name}(")), "{config}");
         }
