@@ -148,6 +148,7 @@ pub unsafe fn action(signal: i32, new: usize, old: usize) -> isize {
             flags: action.flags | SA_RESTORER,
             restorer: sys::restorer(),
             mask: action.mask & !OURS,
+            ..action
         });
         if let Err(errno) = set(signal, new.as_ref(), Some(&mut before)) {
             return -(errno.0 as isize);
