@@ -42,16 +42,6 @@ pub(crate) struct Order {
     pub end: End,
 }
 
-/// What became of a page that was to be read without an order.
-pub(crate) enum ReadNow {
-    /// It was read.
-    Done,
-    /// It will be there after this wait.
-    After(Expected),
-    /// It takes an order.
-    No,
-}
-
 struct State {
     transport: Box<dyn Transport>,
     /// Submissions that the transport had no room for, in order.
@@ -136,56 +126,39 @@ impl Link {
         self.changed.notify_all();
     }
 
-    /// Reads a page if the transport has it without waiting. `take` runs under the link's lock, like
-    /// an order's end. No order for the page may be in flight.
+    /// Reads a page if the transport has it without waiting; tells whether it did. `take` runs under
+    /// the link's lock, like an order's end. No order for the page may be in flight.
     pub fn read_page_now(
         &self,
         pid: u16,
         va: u64,
         mut take: impl FnMut(&[u8; PAGE_BYTES]),
-    ) -> ReadNow {
+    ) -> bool {
         let mut state = self.state.lock();
         if state.dead.is_some() {
-            return ReadNow::No;
+            return false;
         }
-        match state.transport.expect_pages(1) {
-            Some(expected) => ReadNow::After(expected),
-            None => self.take_page(&mut state, pid, va, &mut take),
-        }
-    }
-
-    /// As [`Self::read_page_now`], after the wait that it asked for.
-    pub fn read_expected_page(
-        &self,
-        pid: u16,
-        va: u64,
-        mut take: impl FnMut(&[u8; PAGE_BYTES]),
-    ) -> ReadNow {
-        let mut state = self.state.lock();
-        if state.dead.is_some() {
-            return ReadNow::No;
-        }
-        self.take_page(&mut state, pid, va, &mut take)
-    }
-
-    fn take_page(
-        &self,
-        state: &mut State,
-        pid: u16,
-        va: u64,
-        take: &mut dyn FnMut(&[u8; PAGE_BYTES]),
-    ) -> ReadNow {
-        match state.transport.read_page_now(pid, va, take) {
-            Ok(true) => {
-                self.changed(state);
-                ReadNow::Done
+        match state.transport.read_page_now(pid, va, &mut take) {
+            Ok(done) => {
+                if done {
+                    self.changed(&state);
+                }
+                done
             }
-            Ok(false) => ReadNow::No,
             Err(error) => {
-                self.settle(state, Some(error));
-                ReadNow::No
+                self.settle(&mut state, Some(error));
+                false
             }
         }
+    }
+
+    /// Announces a page that [`Self::read_page_now`] will read; gives the time to wait for first.
+    pub fn expect_page(&self) -> Option<Expected> {
+        let mut state = self.state.lock();
+        if state.dead.is_some() {
+            return None;
+        }
+        state.transport.expect_pages(1)
     }
 
     /// Returns when the epoch is past `seen`; drives the transport meanwhile.

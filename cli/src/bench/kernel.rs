@@ -61,19 +61,15 @@ pub trait Part: Send {
 
 /// A generator of a few instructions, so that it does not hide what is measured (Knuth's MMIX).
 #[derive(Clone)]
-pub(super) struct Random(u64);
+struct Random(u64);
 
 impl Random {
-    pub(super) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         self.0 >> 33
     }
 
-    pub(super) fn below(&mut self, end: usize) -> usize {
+    fn below(&mut self, end: usize) -> usize {
         ((self.next() * end as u64) >> 31) as usize
     }
 }

@@ -2,7 +2,6 @@
 
 use std::fs::{File, OpenOptions};
 use std::path::Path;
-use std::time::Instant;
 
 use memmap2::{MmapMut, MmapOptions};
 use pcomponent_driver::backend::model::ModelTransport;
@@ -11,13 +10,10 @@ use pcomponent_driver::profile::{DelayMeter, Delayed, Profile};
 use pcomponent_driver::{CacheStats, RemoteMemory, RemoteSlice};
 use splitmem_abi::config::HwConfig;
 
-use super::kernel::{Part, Random, PAGE_WORDS};
+use super::kernel::{Part, PAGE_WORDS};
 use crate::error::CliError;
 use crate::machine::MachineError;
 use crate::workload::MemoryError;
-
-/// Bytes of a page.
-const PAGE_BYTES: usize = 8 * PAGE_WORDS;
 
 /// Mapped memory of this process.
 pub struct Mapped(MmapMut);
@@ -137,33 +133,6 @@ impl Explicit {
     pub fn delays(&self) -> Option<&DelayMeter> {
         self.delays.as_ref()
     }
-}
-
-/// Nanoseconds that copying a page takes by itself, from anywhere in so many bytes to anywhere in as many
-/// as are local: what no miss can do without.
-///
-/// # Errors
-/// [`CliError::HostMemory`].
-pub fn page_copy_ns(bytes: usize, local: usize) -> Result<f64, CliError> {
-    const COPIES: usize = 1 << 16;
-    let large = |bytes: usize| -> Result<MmapMut, CliError> {
-        let mut map = MmapOptions::new().len(bytes).map_anon().map_err(CliError::HostMemory)?;
-        // As the component's memory and the frames have it.
-        let _ = map.advise(memmap2::Advice::HugePage);
-        map.fill(1);
-        Ok(map)
-    };
-    let (from, mut to) = (large(bytes)?, large(local)?);
-    let pages = |map: &MmapMut| map.len() / PAGE_BYTES;
-    let mut random = Random::new(1);
-    let start = Instant::now();
-    for _ in 0..COPIES {
-        let (page, frame) = (random.below(pages(&from)), random.below(pages(&to)));
-        to[frame * PAGE_BYTES..][..PAGE_BYTES]
-            .copy_from_slice(&from[page * PAGE_BYTES..][..PAGE_BYTES]);
-        std::hint::black_box(&mut to);
-    }
-    Ok(start.elapsed().as_secs_f64() * 1e9 / COPIES as f64)
 }
 
 #[cold]

@@ -294,8 +294,6 @@ impl Args {
         let word = |way: Way| results.words.get(&way).map_or(f64::NAN, |f| number(f, "word_ns"));
         let miss = us(Way::Explicit) / results.ns(Way::Explicit, 1, "random_read_miss_ratio");
         facts.add("explicit_miss_us", "Explicit API: a miss (goal: 1.2 or less)", miss, "us");
-        let copy = results.ns(Way::Explicit, 1, "page_copy_ns") / 1e3;
-        facts.add("page_copy_us", "  of it copying a page, measured by itself", copy, "us");
         let (raw, hit) = (word(Way::Local), word(Way::Explicit));
         facts.add("raw_word_ns", "Random word, plain slice", raw, "ns");
         facts.add("explicit_word_ns", "  explicit API, resident", hit, "ns");
@@ -314,15 +312,6 @@ impl Args {
             let over = ns(Way::Transparent) / ns(Way::Floor);
             let label = format!("A {name}, splitmem run by bare userfaultfd");
             facts.add(format!("{key}_over_floor"), label, over, "");
-        }
-        for (key, label) in [
-            ("signal", "Bare userfaultfd, a miss: fault, signal, return"),
-            ("copy", "  copy into a new page"),
-            ("drop", "  its share of taking 64 pages away"),
-            ("syscall", "  a system call, contained in these"),
-        ] {
-            let us = results.ns(Way::Floor, 1, &format!("{key}_ns")) / 1e3;
-            facts.add(format!("floor_{key}_us"), label, us, "us");
         }
         let crowd = results.crowd.as_ref().map_or(f64::NAN, |f| number(f, "random_read_ns")) / 1e3;
         let label = format!("A random read, splitmem run, {CROWD} threads");

@@ -9,7 +9,7 @@ use pcomponent_driver::profile::{DelayMeter, Profile};
 use pcomponent_driver::transparent::floor::{FloorMemory, WINDOW};
 
 use crate::bench::kernel::{fill, measure, word_ns, Measured, Op, Part, Pattern};
-use crate::bench::memory::{page_copy_ns, Explicit, Mapped};
+use crate::bench::memory::{Explicit, Mapped};
 use crate::bench::programs::pagerank;
 use crate::error::CliError;
 use crate::facts::Facts;
@@ -86,9 +86,6 @@ impl Args {
                 facts.add("delay_late_ns", "  late, if not interrupted", delays.late_ns, "ns");
                 facts.add("delayed_requests", "  requests", delays.requests, "");
                 facts.add("delay_interrupted", "  interrupted", delays.interrupted, "");
-            } else if !self.words {
-                drop((parts, memory));
-                facts.add("page_copy_ns", "Copy of a page", page_copy_ns(bytes, local)?, "ns");
             }
             facts
         } else if self.floor {
@@ -97,17 +94,7 @@ impl Args {
                 let window = if pattern == Pattern::Sequential { WINDOW } else { 1 };
                 FloorMemory::set(window, op == Op::Rmw);
             };
-            let mut facts = self.measure(&mut [memory.words()], begin, || 0)?;
-            if !self.words {
-                // In a thread of its own, like the touches: with one thread the kernel does less.
-                let pieces = std::thread::scope(|scope| scope.spawn(|| memory.pieces()).join());
-                let pieces = pieces.map_err(|_| CliError::Mismatch("a thread died".to_owned()))?;
-                facts.add("syscall_ns", "A system call", pieces.syscall, "ns");
-                facts.add("signal_ns", "Fault, signal, return", pieces.signal, "ns");
-                facts.add("copy_ns", "Copy into a new page", pieces.copy, "ns");
-                facts.add("drop_ns", "Share of a drop", pieces.drop, "ns");
-            }
-            facts
+            self.measure(&mut [memory.words()], begin, || 0)?
         } else {
             let mut memory = match &self.file {
                 Some(path) => Mapped::file(path, bytes)?,

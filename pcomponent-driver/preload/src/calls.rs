@@ -10,7 +10,7 @@ use pcomponent_driver::transparent::sys;
 use pcomponent_driver::transport::PAGE_BYTES;
 
 use crate::buffers::{self, Held};
-use crate::{gate, memory, report, signals, threads};
+use crate::{memory, report, signals, threads};
 
 /// Most bytes of one piece of a large buffer.
 static PIECE: AtomicUsize = AtomicUsize::new(1 << 20);
@@ -33,51 +33,6 @@ fn error(errno: i32) -> isize {
 fn pass(n: i64, args: [usize; 6]) -> isize {
     // SAFETY: the program's own call; the pages that it touches are held or not ours.
     unsafe { sys::raw(n, args) }
-}
-
-/// As [`pass`], where every page that the kernel may write to is held: what may wait, waits at rest.
-fn pass_held(n: i64, args: [usize; 6]) -> isize {
-    if !may_wait(n, args) || !threads::may_rest() {
-        return pass(n, args);
-    }
-    // SAFETY: as above.
-    unsafe { gate::at_rest(n, args) }
-}
-
-/// Calls in which threads spend their time, and whose arguments say what the kernel writes to.
-fn may_wait(n: i64, args: [usize; 6]) -> bool {
-    match n {
-        libc::SYS_read
-        | libc::SYS_write
-        | libc::SYS_readv
-        | libc::SYS_writev
-        | libc::SYS_recvfrom
-        | libc::SYS_sendto
-        | libc::SYS_recvmsg
-        | libc::SYS_sendmsg
-        | libc::SYS_poll
-        | libc::SYS_ppoll
-        | libc::SYS_select
-        | libc::SYS_pselect6
-        | libc::SYS_epoll_wait
-        | libc::SYS_epoll_pwait
-        | libc::SYS_epoll_pwait2
-        | libc::SYS_accept
-        | libc::SYS_accept4
-        | libc::SYS_nanosleep
-        | libc::SYS_clock_nanosleep
-        | libc::SYS_wait4
-        | libc::SYS_waitid
-        | libc::SYS_pause
-        | libc::SYS_rt_sigsuspend
-        | libc::SYS_rt_sigtimedwait => true,
-        // These only read the word; others change it.
-        libc::SYS_futex => {
-            let command = args[1] as i32 & !(libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME);
-            matches!(command, libc::FUTEX_WAIT | libc::FUTEX_WAIT_BITSET)
-        }
-        _ => false,
-    }
 }
 
 /// Serves the call that a `SIGSYS` is about.
@@ -136,10 +91,6 @@ fn call(n: i64, args: [usize; 6], context: &mut libc::ucontext_t) -> isize {
             report::ended();
             pass(n, args)
         }
-        libc::SYS_exit => {
-            threads::ends();
-            pass(n, args)
-        }
         libc::SYS_futex => futex(args),
         libc::SYS_readv | libc::SYS_preadv | libc::SYS_preadv2 => vectors(n, args, true),
         libc::SYS_writev | libc::SYS_pwritev | libc::SYS_pwritev2 => vectors(n, args, false),
@@ -174,7 +125,7 @@ fn refuse(what: &str) -> isize {
 /// A call that is what it is.
 fn plain(n: i64, args: [usize; 6]) -> isize {
     if !args.iter().take(buffers::arguments(n)).any(|arg| memory::is_managed(*arg)) {
-        return pass_held(n, args);
+        return pass(n, args);
     }
     let Some(buffer) = buffers::sized(n) else { return held(n, args, usize::MAX) };
     let whole = args[buffer.length].saturating_mul(buffer.unit);
@@ -204,7 +155,7 @@ fn held(n: i64, args: [usize; 6], but: usize) -> isize {
             all &= pins.hold(*arg, PAGE_BYTES, true).is_ok();
         }
     }
-    let answer = if all { pass_held(n, args) } else { pass(n, args) };
+    let answer = pass(n, args);
     if answer == error(libc::EFAULT) && !all {
         return error(libc::ENOMEM);
     }
@@ -221,7 +172,7 @@ fn pieces(n: i64, args: [usize; 6], piece: usize) -> isize {
         let mut pins = Held::new();
         let (at, offset) = (address + done, offset.wrapping_add(done));
         let answer = match pins.hold_at_once(at, part, write) {
-            Ok(()) => pass_held(n, [fd, at, part, offset, 0, 0]),
+            Ok(()) => pass(n, [fd, at, part, offset, 0, 0]),
             Err(_) => {
                 // Others wait in system calls and hold the frames: by way of our stack.
                 part = part.min(PAGE_BYTES);
@@ -283,7 +234,7 @@ fn futex(args: [usize; 6]) -> isize {
                 }
             }
         }
-        let answer = pass_held(libc::SYS_futex, args);
+        let answer = pass(libc::SYS_futex, args);
         if answer != error(libc::EFAULT) || !managed {
             return answer;
         }
@@ -310,7 +261,7 @@ fn vectors(n: i64, mut args: [usize; 6], write: bool) -> isize {
     let mut pins = Held::new();
     // SAFETY: the program's own.
     match unsafe { buffers::hold_vectors(&mut pins, args[1], count, write) } {
-        Ok(()) => pass_held(n, args),
+        Ok(()) => pass(n, args),
         Err(errno) => errno,
     }
 }
@@ -319,7 +270,7 @@ fn message(n: i64, args: [usize; 6], write: bool) -> isize {
     let mut pins = Held::new();
     // SAFETY: the program's own.
     match unsafe { buffers::hold_message(&mut pins, args[1], write) } {
-        Ok(()) => pass_held(n, args),
+        Ok(()) => pass(n, args),
         Err(errno) => errno,
     }
 }

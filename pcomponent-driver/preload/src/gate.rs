@@ -7,23 +7,23 @@
 use std::arch::global_asm;
 
 use pcomponent_driver::transparent::sys::{self, Errno};
-use pcomponent_driver::transparent::{process, quiet, Engine};
+use pcomponent_driver::transparent::{process, Engine};
 
 const PR_SET_SYSCALL_USER_DISPATCH: usize = 59;
 const PR_SYS_DISPATCH_ON: usize = 1;
 const PASS: u8 = 0;
 const TRAP: u8 = 1;
 
-// Two bytes for each thread, reached without the C library: its way to thread-local memory may
-// allocate. The first is the kernel's selector, the second says whether the thread rests.
+// One byte for each thread, reached without the C library: its way to thread-local memory may
+// allocate.
 global_asm!(
     ".pushsection .tbss,\"awT\",@nobits",
     ".hidden splitmem_selector",
     ".globl splitmem_selector",
     ".type splitmem_selector, @object",
-    ".size splitmem_selector, 2",
+    ".size splitmem_selector, 1",
     "splitmem_selector:",
-    ".zero 2",
+    ".zero 1",
     ".popsection",
     ".pushsection .text.splitmem_gate,\"ax\",@progbits",
     ".hidden splitmem_selector_address",
@@ -66,47 +66,6 @@ fn set(to: u8) -> u8 {
         let old = selector.read_volatile();
         selector.write_volatile(to);
         old
-    }
-}
-
-fn set_resting(rests: bool) -> bool {
-    // SAFETY: this thread's own byte. Volatile, because the thread's own signal handlers use it too.
-    unsafe {
-        let flag = splitmem_selector_address().add(1);
-        let old = flag.read_volatile();
-        flag.write_volatile(u8::from(rests));
-        old != 0
-    }
-}
-
-/// Makes a system call that writes to no page but those that are held: others need not reckon with
-/// this thread meanwhile.
-///
-/// # Safety
-/// As [`sys::raw`].
-pub unsafe fn at_rest(n: i64, args: [usize; 6]) -> isize {
-    // A signal may come between any two of these. Its handler then counts this thread once more, or
-    // finds it counted; never too few.
-    set_resting(true);
-    quiet::rests();
-    // SAFETY: the caller's promise.
-    let answer = unsafe { sys::raw(n, args) };
-    quiet::resumes();
-    set_resting(false);
-    answer
-}
-
-/// Runs the program's handler of a signal, which may have come while the thread rested. (A handler that
-/// does not return, but jumps, leaves the thread as one that runs.)
-pub fn roused(handler: impl FnOnce()) {
-    let rested = set_resting(false);
-    if rested {
-        quiet::resumes();
-    }
-    handler();
-    if rested {
-        set_resting(true);
-        quiet::rests();
     }
 }
 

@@ -28,9 +28,7 @@ mod store;
 mod threads;
 
 use pcomponent_driver::transparent::settings::{RunSettings, VARIABLE};
-use pcomponent_driver::transparent::{
-    process, quiet, Engine, Limit, TransparentConfig, MIN_FRAMES,
-};
+use pcomponent_driver::transparent::{process, Engine, Limit, TransparentConfig, MIN_FRAMES};
 use pcomponent_driver::transport::PAGE_BYTES;
 
 /// Run by the dynamic linker when the library is loaded.
@@ -69,7 +67,6 @@ fn take_over(settings: &RunSettings) -> Result<(), String> {
     };
     calls::set_piece((frames * PAGE_BYTES / 8).min(1 << 20));
     process::set(engine).map_err(|_| "it has an engine already".to_owned())?;
-    quiet::count();
     signals::install().map_err(|errno| errno.to_string())?;
     gate::close().map_err(|errno| {
         format!(

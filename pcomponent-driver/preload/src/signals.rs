@@ -41,11 +41,6 @@ impl Wanted {
     }
 }
 
-/// Signals that there are.
-const SIGNALS: usize = 65;
-/// The program's handlers of the other signals: the kernel calls ours, which calls them.
-static HANDLERS: [AtomicUsize; SIGNALS] = [const { AtomicUsize::new(0) }; SIGNALS];
-
 static WANTED: [Wanted; 2] = [Wanted::nothing(), Wanted::nothing()];
 /// The process whose signals these are: a child that shares our memory must not change them.
 static OWNER: AtomicU64 = AtomicU64::new(0);
@@ -88,15 +83,6 @@ pub fn adopt() {
     OWNER.store(pid(), Ordering::Relaxed);
 }
 
-/// Whether this process is the one whose signals these are.
-pub fn is_owner() -> bool {
-    OWNER.load(Ordering::Relaxed) == pid()
-}
-
-fn is_handler(handler: usize) -> bool {
-    handler != libc::SIG_DFL && handler != libc::SIG_IGN
-}
-
 fn keep(signal: i32, action: &Action) {
     let wanted = wanted(signal);
     wanted.handler.store(action.handler, Ordering::Relaxed);
@@ -128,23 +114,11 @@ pub unsafe fn action(signal: i32, new: usize, old: usize) -> isize {
             restorer: 0,
             mask: wanted.mask.load(Ordering::Relaxed),
         };
-        if let Some(action) = new.filter(|_| is_owner()) {
+        if let Some(action) = new.filter(|_| OWNER.load(Ordering::Relaxed) == pid()) {
             keep(signal, &action);
         }
     } else {
-        let ours = on_signal as *const () as usize;
-        let theirs = HANDLERS.get(signal as usize);
-        let former = theirs.map_or(0, |theirs| theirs.load(Ordering::Relaxed));
-        let handler = |wanted: usize| match theirs {
-            // A child that shares our memory has its own list at the kernel.
-            Some(theirs) if is_handler(wanted) && is_owner() => {
-                theirs.store(wanted, Ordering::Relaxed);
-                ours
-            }
-            _ => wanted,
-        };
         let new = new.map(|action| Action {
-            handler: handler(action.handler),
             flags: action.flags | SA_RESTORER,
             restorer: sys::restorer(),
             mask: action.mask & !OURS,
@@ -152,9 +126,6 @@ pub unsafe fn action(signal: i32, new: usize, old: usize) -> isize {
         });
         if let Err(errno) = set(signal, new.as_ref(), Some(&mut before)) {
             return -(errno.0 as isize);
-        }
-        if before.handler == ours {
-            before.handler = former;
         }
     }
     if old != 0 {
@@ -231,7 +202,7 @@ extern "C" fn on_sigsys(signal: i32, info: *mut libc::siginfo_t, context: *mut l
 unsafe fn pass_on(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     let wanted = wanted(signal);
     let handler = wanted.handler.load(Ordering::Relaxed);
-    if !is_handler(handler) {
+    if handler == libc::SIG_DFL || handler == libc::SIG_IGN {
         if signal == libc::SIGBUS && !REPORTED.swap(true, Ordering::Relaxed) {
             sys::say(&["splitmem: the program had a SIGBUS of its own\n"]);
         }
@@ -243,30 +214,8 @@ unsafe fn pass_on(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c
     unsafe {
         let mask = mask_of(&mut *context.cast()).read();
         sys::set_signals((mask | wanted.mask.load(Ordering::Relaxed)) & !OURS);
-        call_handler(handler, signal, info, context);
+        let handler: extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void) =
+            std::mem::transmute(handler);
+        handler(signal, info, context);
     }
-}
-
-/// The program's handlers of signals that are not ours: called as the kernel would call them, but that
-/// their thread runs now, if it rested.
-extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    let handler = HANDLERS.get(signal as usize).map_or(0, |h| h.load(Ordering::Relaxed));
-    if is_handler(handler) {
-        // SAFETY: the program's handler and the kernel's arguments.
-        unsafe { call_handler(handler, signal, info, context) };
-    }
-}
-
-/// # Safety
-/// The handler is the program's, the arguments are those of a handler.
-unsafe fn call_handler(
-    handler: usize,
-    signal: i32,
-    info: *mut libc::siginfo_t,
-    context: *mut libc::c_void,
-) {
-    // SAFETY: the caller's promise. One that wants no more than the number lets the others be.
-    let handler: extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void) =
-        unsafe { std::mem::transmute(handler) };
-    gate::roused(|| handler(signal, info, context));
 }

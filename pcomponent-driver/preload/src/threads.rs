@@ -1,8 +1,6 @@
 //! New threads and processes.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use pcomponent_driver::transparent::{process, quiet, sys};
+use pcomponent_driver::transparent::{process, sys};
 
 use crate::{gate, memory, report, signals};
 
@@ -31,9 +29,6 @@ const REGISTERS: [(usize, i32); 12] = [
 const RIP: usize = 13;
 const RSP: usize = 14;
 const START: usize = 15;
-
-/// Processes that share our memory.
-static SHARED: AtomicUsize = AtomicUsize::new(0);
 
 /// `clone`, `fork` and `vfork` of the program.
 ///
@@ -72,29 +67,7 @@ unsafe fn thread(context: &libc::ucontext_t, args: [usize; 6]) -> isize {
         frame.add(RSP).write(stack);
         frame.add(START).write(start as *const () as usize);
         let tls = if flags & CLONE_SETTLS != 0 { tls } else { 0 };
-        let process = flags & CLONE_THREAD == 0;
-        SHARED.fetch_add(usize::from(process), Ordering::SeqCst);
-        quiet::begins();
-        let answer = sys::clone_thread(flags, frame as usize, [parent_tid, child_tid], tls);
-        // It was not started; or it was a child that had our memory until now, and us wait for it.
-        if answer < 0 || flags & CLONE_VFORK != 0 {
-            quiet::rests();
-            SHARED.fetch_sub(usize::from(process), Ordering::SeqCst);
-        }
-        answer
-    }
-}
-
-/// Whether threads that wait may be taken to rest. Not while a child shares our memory: it could die
-/// at rest, unseen.
-pub fn may_rest() -> bool {
-    SHARED.load(Ordering::SeqCst) == 0
-}
-
-/// Last thing in a thread. A child that shares our memory ends without this: see above.
-pub fn ends() {
-    if signals::is_owner() {
-        quiet::rests();
+        sys::clone_thread(flags, frame as usize, [parent_tid, child_tid], tls)
     }
 }
 
@@ -121,7 +94,6 @@ unsafe fn fork(args: [usize; 6]) -> isize {
             if answer == 0 {
                 signals::adopt();
                 process::alone();
-                SHARED.store(0, Ordering::SeqCst);
                 if let Err(error) = engine.after_fork(token) {
                     process::lost_with(engine, &error);
                 }

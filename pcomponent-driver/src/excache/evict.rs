@@ -48,7 +48,6 @@ impl ExCache {
         set: &mut Set,
         orders: &mut Vec<Order>,
     ) -> Option<Eviction> {
-        set.bring_next_near(self.batch);
         let mut last = None;
         for _ in 0..self.batch {
             let Some(way) = set.choose(self.config.replacement) else { break };

@@ -11,13 +11,12 @@ use super::entry::{
 };
 use super::evict::{content, Eviction};
 use super::frames::Page;
-use super::pool::prefetch;
 use super::set::{flag, Set};
 use super::stats::one;
 use super::victim::Lookup;
 use super::{ExCache, Place};
 use crate::error::MemoryError;
-use crate::link::{Order, Outcome, ReadNow};
+use crate::link::{Order, Outcome};
 use crate::region::{PageRef, Region};
 use crate::transport::{Completion, TransportError, Work};
 
@@ -30,15 +29,10 @@ pub(super) enum Need<'a> {
     Overwrite(&'a Page),
 }
 
-/// What an access does with a page's content as soon as it is there.
-pub(super) type OnArrival<'a> = &'a mut dyn FnMut(&Page);
-
 /// How a fault ended.
 pub(super) enum Faulted {
     /// The page is, or was, resident: look again.
     Again,
-    /// The content was handed over.
-    Read,
     /// The page is resident, and stays so until it is released.
     Held(Place),
     /// The page was overwritten.
@@ -63,7 +57,6 @@ impl ExCache {
         page: &PageRef,
         need: Need<'_>,
         ahead: usize,
-        mut read: Option<OnArrival<'_>>,
     ) -> Result<Faulted, MemoryError> {
         check(page, need)?;
         let started = Instant::now();
@@ -90,14 +83,12 @@ impl ExCache {
                 }
                 BUSY => self.join(page, entry, seen, &mut attempt),
                 _ => {
-                    prefetch(&self.sets[self.set_of(page)]);
                     let mut orders = Vec::new();
                     let step = self.fill(page, need, &mut attempt, &mut orders);
                     if let Ok(Step::Fetch(place)) = step {
-                        let read = read.take();
-                        let fetched = self.fetch_demanded(page, place, ahead, orders, read);
+                        let fetched = self.fetch_demanded(page, place, ahead, orders);
                         self.stats.waited(started.elapsed());
-                        return fetched;
+                        return fetched.map(|()| Faulted::Held(place));
                     }
                     self.link.submit(orders);
                     match step? {
@@ -121,44 +112,35 @@ impl ExCache {
         place: Place,
         ahead: usize,
         mut orders: Vec<Order>,
-        mut read: Option<OnArrival<'_>>,
-    ) -> Result<Faulted, MemoryError> {
-        // Who has read it already needs no hold on it.
-        let (ends, how) = match read {
-            Some(_) => (flag::FILLING | flag::HELD, Faulted::Read),
-            None => (flag::FILLING, Faulted::Held(place)),
-        };
-        let mut fill = |data: &Page| {
-            self.frames.fill(self.frame_of(place), data, 0);
-            if let Some(read) = &mut read {
-                read(data);
-            }
-            self.filled(page, place, ends);
-        };
-        let (pid, va) = (page.pid(), page.va());
-        let (mut now, mut is_timed) = (self.link.read_page_now(pid, va, &mut fill), false);
-        if let ReadNow::After(expected) = now {
-            is_timed = true;
+    ) -> Result<(), MemoryError> {
+        let timed = self.link.expect_page();
+        let is_timed = timed.is_some();
+        if let Some(expected) = timed {
             // What comes next is under way meanwhile.
             self.fetch_beyond(page, ahead, &mut orders);
             self.link.submit(std::mem::take(&mut orders));
             expected.wait();
-            now = self.link.read_expected_page(pid, va, &mut fill);
         }
-        let mut demand = None;
-        if !matches!(now, ReadNow::Done) {
+        let here = self.link.read_page_now(page.pid(), page.va(), |data| {
+            self.frames.fill(self.frame_of(place), data, 0);
+            self.filled(page, place);
+        });
+        let demand = Arc::new(Demand::new(None));
+        if !here {
             // The fetch goes before the write-backs.
-            let waited = demand.insert(Arc::new(Demand::new(None)));
-            orders.insert(0, self.fetch(page, place, Some(Arc::clone(waited))));
+            orders.insert(0, self.fetch(page, place, Some(Arc::clone(&demand))));
         }
         if !is_timed {
             self.fetch_beyond(page, ahead, &mut orders);
         }
+        if here {
+            self.link.submit(orders);
+            return Ok(());
+        }
         self.link.submit(orders);
-        let Some(demand) = demand else { return Ok(how) };
         self.link.wait_until(|| demand.lock().is_some());
         let fetched = demand.lock().take();
-        fetched.unwrap_or(Ok(())).map(|()| Faulted::Held(place))
+        fetched.unwrap_or(Ok(()))
     }
 
     /// Waits for a page that another access, or a prefetch, has under way.
@@ -190,7 +172,6 @@ impl ExCache {
         let events = &self.stats.events;
         let index = self.set_of(page);
         let mut set = self.sets[index].lock();
-        set.bring_near();
         let cell = page.cell();
         let entry = Entry::load(cell);
         if !matches!(entry.state(), ABSENT | FRESH) {
@@ -355,7 +336,7 @@ impl ExCache {
             Ok(())
         });
         if result.is_ok() {
-            self.filled(page, place, flag::FILLING);
+            self.filled(page, place);
         } else {
             let mut set = self.sets[place.set].lock();
             set.vacate(place.way);
@@ -364,11 +345,10 @@ impl ExCache {
         result
     }
 
-    /// The page is in its frame: lets everybody have it; these flags of its slot end. Runs under the
-    /// link's lock, and is followed by a new epoch.
-    fn filled(&self, page: &PageRef, place: Place, ends: u8) {
+    /// The page is in its frame: lets everybody have it. Runs under the link's lock.
+    fn filled(&self, page: &PageRef, place: Place) {
         let mut set = self.sets[place.set].lock();
-        set.lower(place.way, ends);
+        set.lower(place.way, flag::FILLING);
         let (flags, frame) = (resident(&page.region), self.frame_of(place));
         settle_busy(page.cell(), |entry| {
             let used = if entry.has(PREFETCHED) { PREFETCHED } else { REFERENCED };

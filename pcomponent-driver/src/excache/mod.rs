@@ -64,7 +64,7 @@ use crate::transport::PAGE_BYTES;
 use entry::{relax, Entry, LOCKED, RESIDENT};
 use fault::{Faulted, Need};
 use frames::{Frames, Page};
-use set::{Line, Set};
+use set::Set;
 use stats::{one, Stats};
 use victim::VictimCache;
 
@@ -82,7 +82,7 @@ pub(crate) struct ExCache {
     batch: usize,
     link: Arc<Link>,
     frames: Arc<Frames>,
-    sets: Box<[Line<Mutex<Set>>]>,
+    sets: Box<[Mutex<Set>]>,
     /// Locked after a set's lock, never before.
     victims: Option<Mutex<VictimCache>>,
     stats: Arc<Stats>,
@@ -100,8 +100,7 @@ impl ExCache {
             let bytes = shape.frames() * PAGE_BYTES;
             MemoryError::LocalMemory { bytes, cause: error.to_string() }
         })?;
-        let set =
-            |i: usize| Line(Mutex::new(Set::new(shape.ways, config.seed.wrapping_add(i as u64))));
+        let set = |i: usize| Mutex::new(Set::new(shape.ways, config.seed.wrapping_add(i as u64)));
         Ok(Self {
             shape,
             batch: config.evict_batch.clamp(1, (shape.ways / 4).max(1)),
@@ -185,17 +184,12 @@ impl ExCache {
             if self.read_resident(&page, offset, out) {
                 return Ok(());
             }
-            let mut take = |content: &Page| out.copy_from_slice(&content[offset..][..out.len()]);
-            match self.fault(&page, Need::Read, ahead, Some(&mut take))? {
-                Faulted::Read => return Ok(()),
-                Faulted::Held(place) => {
-                    let read = self.read_resident(&page, offset, out);
-                    self.release(place);
-                    if read {
-                        return Ok(());
-                    }
+            if let Faulted::Held(place) = self.fault(&page, Need::Read, ahead)? {
+                let read = self.read_resident(&page, offset, out);
+                self.release(place);
+                if read {
+                    return Ok(());
                 }
-                Faulted::Again | Faulted::Written => {}
             }
         }
     }
@@ -268,8 +262,8 @@ impl ExCache {
                 return Ok(());
             }
             let need = whole.map_or(Need::Write, Need::Overwrite);
-            match self.fault(&page, need, 0, None)? {
-                Faulted::Again | Faulted::Read => {}
+            match self.fault(&page, need, 0)? {
+                Faulted::Again => {}
                 Faulted::Written => return Ok(()),
                 Faulted::Held(place) => {
                     let written = self.write_resident(&page, offset, bytes);

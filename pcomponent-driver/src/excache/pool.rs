@@ -99,20 +99,6 @@ pub(crate) fn store_page(frame: &FrameWords, page: &Page) {
     }
 }
 
-/// Has the line in which a value begins brought into the processor's cache, without waiting for it.
-#[inline(always)]
-pub(crate) fn prefetch<T>(value: &T) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: changes nothing but what is in the cache.
-    #[allow(unsafe_code)]
-    unsafe {
-        use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T0};
-        _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(value).cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = value;
-}
-
 /// Copies a frame into a page, as by relaxed loads of its words.
 #[inline]
 pub(crate) fn load_page(frame: &FrameWords, page: &mut Page) {

@@ -85,22 +85,19 @@ impl Predictor {
 
     /// Leap, algorithm 1: the majority step of the smallest window that has one.
     fn trend(&self) -> Option<i64> {
-        let known = self.recorded.min(HISTORY);
-        // Boyer and Moore's vote, which goes on from one window to the next, as they begin alike; then
-        // the count that tells whether it is a majority.
-        let (mut candidate, mut votes, mut counted) = (0, 0usize, 0);
         let mut window = HISTORY / SPLIT;
         while window <= HISTORY {
-            let steps = |from: usize| (from..window.min(known)).map_while(|back| self.step(back));
-            for step in steps(counted) {
+            let steps = || (0..window).map_while(|back| self.step(back));
+            // Boyer and Moore's vote, then the count that tells whether it is a majority.
+            let (mut candidate, mut votes) = (0, 0usize);
+            for step in steps() {
                 match votes {
                     0 => (candidate, votes) = (step, 1),
                     _ if step == candidate => votes += 1,
                     _ => votes -= 1,
                 }
             }
-            counted = window;
-            if votes > 0 && steps(0).filter(|step| *step == candidate).count() > window / 2 {
+            if steps().filter(|step| *step == candidate).count() > window / 2 {
                 return Some(candidate);
             }
             window *= 2;

@@ -6,16 +6,12 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 use super::entry::{change_resident, Entry, REFERENCED};
-use super::pool::prefetch;
 use crate::config::Replacement;
 use crate::error::MemoryError;
 use crate::region::{PageRef, Region};
 
 /// No slot, in the list.
 const NONE: u32 = u32::MAX;
-
-/// Slots beyond which not all of them are wanted at once.
-const MANY: usize = 128;
 
 /// What is going on with a slot; a page may leave only if nothing is.
 pub(crate) mod flag {
@@ -49,50 +45,33 @@ struct Slot {
 // With 8 bytes of page word and 8 of dirty lines, this stays below 1 % of the frame.
 const _: () = assert!(size_of::<Slot>() + 16 <= crate::transport::PAGE_BYTES / 100);
 
-/// A set of ways. What every miss needs comes first: in a [`Line`] of its own it is one miss of the
-/// processor's cache, and it is hardly ever there.
-#[repr(C)]
+/// A set of ways.
 pub(crate) struct Set {
     slots: Box<[Slot]>,
-    /// Pages in the order of their arrival; with LRU, of their last second chance.
-    head: u32,
-    tail: u32,
-    /// The first free slot; the others follow by `next`.
-    free: u32,
+    free: Vec<u32>,
     /// Slots that are [`PASSING`], and of them those that are leaving.
     passing: u32,
     leaving: u32,
+    /// Pages in the order of their arrival; with LRU, of their last second chance.
+    head: u32,
+    tail: u32,
+    /// The per-set eviction list: slots whose page is unmapped while it is written back.
+    pub eviction_list: Vec<u32>,
     /// Somebody waits for a frame.
     pub waiting: bool,
     /// A miss found no free frame since pages were last evicted ahead of need.
     pub pressed: bool,
-    /// The per-set eviction list: slots whose page is unmapped while it is written back.
-    pub eviction_list: Vec<u32>,
     /// Why a page is stuck.
     pub failure: Option<MemoryError>,
     rng: SmallRng,
 }
 
-/// A value that begins a cache line.
-#[repr(align(64))]
-pub(crate) struct Line<T>(pub T);
-
-impl<T> std::ops::Deref for Line<T> {
-    type Target = T;
-
-    #[inline(always)]
-    fn deref(&self) -> &T {
-        &self.0
-    }
-}
-
 impl Set {
     pub fn new(ways: usize, seed: u64) -> Self {
-        let next = |way: usize| if way + 1 < ways { way as u32 + 1 } else { NONE };
-        let slot = |way| Slot { region: None, index: 0, prev: NONE, next: next(way), flags: 0 };
+        let slot = |_| Slot { region: None, index: 0, prev: NONE, next: NONE, flags: 0 };
         Self {
             slots: (0..ways).map(slot).collect(),
-            free: if ways > 0 { 0 } else { NONE },
+            free: (0..ways as u32).rev().collect(),
             passing: 0,
             leaving: 0,
             head: NONE,
@@ -106,46 +85,16 @@ impl Set {
     }
 
     pub fn take_free(&mut self) -> Option<u32> {
-        let way = self.free;
-        if way == NONE {
-            return None;
-        }
-        self.free = self.slots[way as usize].next;
-        Some(way)
+        self.free.pop()
     }
 
     /// Takes back what [`Self::take_free`] gave.
     pub fn give_back(&mut self, way: u32) {
-        self.slots[way as usize].next = self.free;
-        self.free = way;
+        self.free.push(way);
     }
 
     pub fn has_free(&self) -> bool {
-        self.free != NONE
-    }
-
-    /// Has what [`Self::take_free`] and [`Self::occupy`] need brought into the processor's cache.
-    pub fn bring_near(&self) {
-        for way in [self.free, self.tail] {
-            self.slots.get(way as usize).into_iter().for_each(prefetch);
-        }
-    }
-
-    /// Has the slots and the words of the pages that are next to leave brought into the processor's
-    /// cache: together, where choosing them would wait for each in turn.
-    pub fn bring_next_near(&self, pages: usize) {
-        if self.slots.len() <= MANY {
-            // Two of them and a half are in a line.
-            self.slots.iter().step_by(2).for_each(prefetch);
-        }
-        let mut way = self.head;
-        for _ in 0..pages {
-            let Some(slot) = self.slots.get(way as usize) else { break };
-            if let Some(region) = &slot.region {
-                prefetch(&region.cells[slot.index as usize]);
-            }
-            way = slot.next;
-        }
+        !self.free.is_empty()
     }
 
     /// Gives a slot to a page.
@@ -162,7 +111,7 @@ impl Set {
         self.remove(way);
         self.slots[way as usize].region = None;
         self.set_flags(way, 0);
-        self.give_back(way);
+        self.free.push(way);
     }
 
     pub fn page(&self, way: u32) -> Option<PageRef> {
@@ -212,13 +161,11 @@ impl Set {
 
     /// Whether the page stands in the eviction list.
     pub fn in_eviction_list(&self, page: &PageRef) -> bool {
-        // Who is in the list is leaving.
-        self.anyone_leaving()
-            && self.eviction_list.iter().any(|way| {
-                let slot = &self.slots[*way as usize];
-                slot.index == page.index
-                    && slot.region.as_ref().is_some_and(|region| Arc::ptr_eq(region, &page.region))
-            })
+        self.eviction_list.iter().any(|way| {
+            let slot = &self.slots[*way as usize];
+            slot.index == page.index
+                && slot.region.as_ref().is_some_and(|region| Arc::ptr_eq(region, &page.region))
+        })
     }
 
     /// The page to leave next, if any may.

@@ -15,12 +15,10 @@
 //! | [`stats`] | what is counted, readable from outside |
 //! | [`floor`] | the least that all this takes on a machine, to compare with |
 //! | `ahead` | prefetch |
-//! | `history` | which pages stay longer |
 //! | `space` | what is mapped |
 //! | `entry`, `array` | the page table |
 //! | [`uffd`], `drop`, [`sys`] | the kernel |
 //! | [`lock`] | a lock for signal handlers |
-//! | [`quiet`] | threads that cannot write for the moment |
 
 mod ahead;
 mod array;
@@ -28,11 +26,9 @@ mod drop;
 pub mod engine;
 mod entry;
 pub mod floor;
-mod history;
 pub mod lock;
 pub mod memory;
 pub mod process;
-pub mod quiet;
 pub mod served;
 pub mod settings;
 mod space;

@@ -13,7 +13,6 @@ use std::sync::OnceLock;
 
 use super::engine::{Engine, EngineError, Faulted};
 use super::lock::Lock;
-use super::quiet;
 use super::store::StoreError;
 use super::sys;
 
@@ -78,7 +77,6 @@ pub fn with_blocked<R>(work: impl FnOnce(&mut Engine) -> R) -> Option<R> {
 /// In a child, after a fork: the threads that waited for the engine are not here.
 pub fn alone() {
     WAITING.store(0, Ordering::Relaxed);
-    quiet::alone_again();
 }
 
 /// Serves a fault at an address; `false` if it is not ours. All signals are blocked. Stops the

@@ -5,7 +5,6 @@
 
 use std::io::{Read as _, Seek as _, Write as _};
 use std::os::fd::FromRawFd as _;
-use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -122,18 +121,6 @@ fn through_the_kernel(random: &mut Random) {
     check(&back, key, "file");
 }
 
-/// Writes, sleeps in the kernel, and writes at once when it is back: pages that may be on their way out.
-fn naps(random: &mut Random) {
-    let mut block = vec![0u64; 32 * PAGE / 8];
-    for turn in 0..100 {
-        std::thread::sleep(Duration::from_micros(random.below(60) as u64));
-        for word in block.iter_mut().step_by(PAGE / 8) {
-            assert_eq!(*word, turn, "CORRUPT: what was written after a nap");
-            *word = turn + 1;
-        }
-    }
-}
-
 fn tempfile() -> std::fs::File {
     // SAFETY: a new descriptor, owned from here on.
     unsafe {
@@ -179,56 +166,13 @@ fn fork(random: &mut Random) {
     check(&block, key, "parent after the child");
 }
 
-/// Pages that only the handler of the alarm touches.
-static TICKS: AtomicPtr<u64> = AtomicPtr::new(std::ptr::null_mut());
-const TICKED: usize = 16;
-
-/// Counts in each of its pages, in a thread that waits in the kernel and does not run otherwise.
-extern "C" fn tick(_: i32) {
-    let first = TICKS.load(Ordering::Relaxed);
-    // SAFETY: a mapping that lives as long as the process; the alarm is blocked in here and in all
-    // other threads, so nobody else touches it.
-    unsafe {
-        let turn = first.read_volatile();
-        for page in 0..TICKED {
-            let word = first.add(page * PAGE / 8);
-            if word.read_volatile() != turn {
-                let said = "CORRUPT: what a signal's handler wrote\n";
-                libc::write(2, said.as_ptr().cast(), said.len());
-                libc::abort();
-            }
-            word.write_volatile(turn + 1);
-        }
-    }
-}
-
-/// Lets the alarm come to this thread or, before others are started, to none.
-fn alarm(comes: bool) {
-    let how = if comes { libc::SIG_UNBLOCK } else { libc::SIG_BLOCK };
-    // SAFETY: all zeros is a value of each of these; the handler lives as long as the process.
-    unsafe {
-        let mut mask: libc::sigset_t = std::mem::zeroed();
-        libc::sigaddset(&raw mut mask, libc::SIGALRM);
-        libc::pthread_sigmask(how, &raw const mask, std::ptr::null_mut());
-        let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = tick as *const () as usize;
-        action.sa_flags = libc::SA_RESTART;
-        libc::sigaction(libc::SIGALRM, &raw const action, std::ptr::null_mut());
-        let usec = if comes { 300 } else { 0 };
-        let every = libc::timeval { tv_sec: 0, tv_usec: usec };
-        let timer = libc::itimerval { it_interval: every, it_value: every };
-        assert_eq!(libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()), 0);
-    }
-}
-
 type Shared = Arc<(Mutex<Vec<(u64, Vec<u8>)>>, Condvar)>;
 
 fn work(random: &mut Random, shared: &Shared, blocks: &mut Vec<(u64, Vec<u8>)>) {
     match random.below(100) {
         0 => fork(random),
         1..=9 => mappings(random),
-        10..=13 => through_the_kernel(random),
-        14 => naps(random),
+        10..=14 => through_the_kernel(random),
         15..=24 => {
             // One thread's block becomes another's.
             let (lock, changed) = &**shared;
@@ -307,8 +251,6 @@ fn main() {
         }
         _ => {}
     }
-    TICKS.store(Map::new(TICKED).0.cast(), Ordering::Relaxed);
-    alarm(false);
     let shared: Shared = Arc::default();
     let end = Instant::now() + Duration::from_secs(seconds);
     let steps: Vec<_> = (0..threads)
@@ -330,7 +272,6 @@ fn main() {
             })
         })
         .collect();
-    alarm(true);
     let steps: u64 = steps.into_iter().map(|thread| thread.join().expect("no panic")).sum();
     println!("seed {seed}: {steps} steps, all as it should be");
 }
