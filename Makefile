@@ -56,7 +56,6 @@ test: hygiene setup ## everything CI checks: format, lints, tests, proofs, docs,
 	$(CARGO) fmt --check --manifest-path mcomponent-firmware/rp2040/Cargo.toml
 	$(CARGO) clippy $(LOCKED) $(PROFILE) --workspace --all-targets -- -D warnings
 	scripts/companion.sh
-	@$(SETUP) emulator || echo 'The firmware of the RP2040 is built, but not run.'
 	$(CARGO) test $(LOCKED) $(PROFILE) --workspace
 	scripts/fuzz.sh $(FUZZ_SLICE)
 	@$(MAKE) --no-print-directory lint prove cosim docs vm-test

@@ -22,9 +22,7 @@ fn emit_writes_the_component_and_its_front_ends() {
         let verilog = fs::read_to_string(output.join("top.v")).expect("written");
         assert!(verilog.trim_start().starts_with("module top("), "{config}");
         texts.push(verilog);
-        for name in
-            ["axi_port", "cxl_link", "cxl_mem", "pcie_plain", "pcie_uscale", "spi_bridge"]
-        {
+        for name in ["axi_port", "cxl_link", "cxl_mem", "pcie_plain", "pcie_uscale", "spi_bridge"] {
             let verilog = fs::read_to_string(output.join(format!("{name}.v"))).expect("written");
             assert!(verilog.trim_start().starts_with(&format!("module {name}(")), "{config}");
         }

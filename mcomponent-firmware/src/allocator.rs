@@ -361,9 +361,9 @@ impl<'a, B: RegisterBus, W: Wait> Allocator<'a, B, W> {
         let frames = self.supply.pool.total();
         let left = self.supply.pool.free().min(self.supply.unpromised());
         let occupancy = &self.space.occupancy;
-        let flags = Health::FRAMES_LOW * (left < frames / 16) as u32
-            | Health::TABLE_FULL * (occupancy.entries() > occupancy.slots() / 8 * 7) as u32
-            | Health::UNCORRECTABLE * self.counts.uncorrectable as u32;
+        let flags = (Health::FRAMES_LOW * (left < frames / 16) as u32)
+            | (Health::TABLE_FULL * (occupancy.entries() > occupancy.slots() / 8 * 7) as u32)
+            | (Health::UNCORRECTABLE * self.counts.uncorrectable as u32);
         let counts = &self.counts;
         Health {
             flags,

@@ -399,10 +399,10 @@ impl<B: RegisterBus, W: Wait> Allocator<'_, B, W> {
             mappings: self.space.occupancy.entries(),
             processes: self.space.records.processes(),
             pa_bits: self.hardware.pa_bits,
-            capabilities: Info::RECOVERS * !self.journal.is_absent() as u32
-                | Info::MEMORY_TESTED * self.counts.memory_tested as u32
-                | Info::PERMISSIONS * self.hardware.permissions as u32
-                | Info::STATISTICS * self.hardware.statistics as u32,
+            capabilities: (Info::RECOVERS * !self.journal.is_absent() as u32)
+                | (Info::MEMORY_TESTED * self.counts.memory_tested as u32)
+                | (Info::PERMISSIONS * self.hardware.permissions as u32)
+                | (Info::STATISTICS * self.hardware.statistics as u32),
         }
     }
 }

@@ -59,7 +59,7 @@ impl Telemetry {
     ) -> Result<Health, Error> {
         let dropped = EVENT_STATUS::DROPPED.get(bus.read(regs::EVENT_STATUS.offset)?);
         let mut health = Health {
-            flags: vitals.flags | Health::EVENTS_DROPPED * (dropped > 0) as u32,
+            flags: vitals.flags | (Health::EVENTS_DROPPED * (dropped > 0) as u32),
             commands: traffic.commands,
             commands_refused: traffic.refused,
             ..vitals

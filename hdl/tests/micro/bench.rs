@@ -133,7 +133,7 @@ impl Bench {
             assert!(self.offered.is_none_or(same), "an offer to the memory changed");
             self.offered = (!ready).then_some(offer);
             if ready && write {
-                let bytes = (mask & 1) * 0xff | (mask >> 1) * 0xff00;
+                let bytes = ((mask & 1) * 0xff) | ((mask >> 1) * 0xff00);
                 let word = &mut self.memory[address as usize];
                 *word = (*word & !bytes as u16) | (data & bytes) as u16;
                 // A memory gives nothing to rely on after a write.

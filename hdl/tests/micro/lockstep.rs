@@ -57,7 +57,7 @@ impl Driver {
     /// Pages that share vRegions and buckets, some of them of 2 MiB.
     fn address(&mut self) -> u64 {
         let rng = &mut self.bench.rng;
-        let region = [0, 1, 0x15_555, 0x3ff_ff][rng.random_range(0..4)] & 0x1_ffff;
+        let region = [0, 1, 0x1_5555, 0x3_ffff][rng.random_range(0..4)] & 0x1_ffff;
         let page: u64 = [rng.random_range(0..6), rng.random_range(60..70)][rng.random_range(0..2)];
         if rng.random_ratio(1, 8) {
             return 1 << HUGE_BIT | region << 30 | page << 21;

@@ -57,7 +57,9 @@ pub fn leave(kind: u32, [cause, pc, value]: [u32; 3], text: core::fmt::Arguments
     let now = power::now();
     let (time_lo, time_hi) = (now as u32, (now >> 32) as u32);
     let starts = left.starts;
-    left.record = PostMortem { kind, starts, cause, pc, value, time_lo, time_hi };
+    // One compartment, which PostMortem::default names: this processor keeps nothing apart.
+    left.record =
+        PostMortem { kind, starts, cause, pc, value, time_lo, time_hi, ..PostMortem::default() };
     left.text = [0; POST_MORTEM_TEXT];
     // What does not fit is cut.
     let _ = Words { words: &mut left.text, at: 0 }.write_fmt(text);

@@ -160,7 +160,7 @@ impl Linked {
         if let (Some(fault), None) = (LinkFault::from_code(out.fault), &self.failure) {
             self.failure = Some(format!("the device gave the link up: {fault:?}"));
         }
-        let flit = (out.tx_valid && up).then(|| Flit(out.tx_flit));
+        let flit = (out.tx_valid && up).then_some(Flit(out.tx_flit));
         self.seen.left = flit.is_some_and(|flit| !flit.header().control);
         if let Some(flit) = self.pass(false, flit) {
             if let Err(error) = self.host.receive(&flit) {

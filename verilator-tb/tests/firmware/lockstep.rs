@@ -63,6 +63,7 @@ pub struct Counts {
 }
 
 /// Where the command under way is.
+#[allow(clippy::large_enum_variant)] // There is one of them.
 enum Stage {
     Resting(u64),
     /// Its pages still have requests in flight.
