@@ -73,6 +73,7 @@ class Proof:
     def __init__(self, path):
         self.name, self.path = path.stem, path
         self.config, self.k, self.reach_steps, self.cut = "proof", 1, 10, []
+        self.file = "top.v"
         self.mutants, self.shorter, self.paths, self.same = [], [], None, None
         text = path.read_text()
         for line in text.splitlines():
@@ -101,7 +102,7 @@ class Proof:
     def header(self, line):
         key, _, value = line.partition(":")
         value = value.strip()
-        if key in ("block", "config", "same"):
+        if key in ("block", "config", "file", "same"):
             setattr(self, key, value)
         elif key == "paths":
             name, outputs, inputs = re.fullmatch(r"(\w+), (.+) from (.+)", value).groups()
@@ -256,13 +257,13 @@ def check_mutant(proof, mutant, verilog, folder):
 
 
 def emit(config, work):
-    """The Verilog of a configuration: a *.toml here, or one that ships."""
+    """The Verilog of a configuration, a *.toml here or one that ships, by file."""
     own = HERE / f"{config}.toml"
     folder = work / "emitted" / config
     done = subprocess.run([*EMIT, "--config", own if own.exists() else config, "-o", folder], cwd=ROOT)
     if done.returncode != 0:
         raise Failure(f"the Verilog of the configuration {config} could not be emitted")
-    return (folder / "top.v").read_text()
+    return {path.name: path.read_text() for path in folder.glob("*.v")}
 
 
 ROW = "{:<34} {:<22} {:<7} {:>2} {:>6}  {}".format
@@ -333,7 +334,7 @@ def main():
         runs = []
         for proof in proofs:
             proof.folder = work / proof.name
-            design = verilog[proof.config]
+            design = verilog[proof.config][proof.file]
             runs.append((proof, pool.submit(timed, check_proof, proof, design, proof.folder), [
                 (m, pool.submit(timed, check_mutant, proof, m, design, work / f"{proof.name}-{i}"))
                 for i, m in enumerate(proof.mutants, 1)]))

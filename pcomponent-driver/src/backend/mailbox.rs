@@ -77,7 +77,9 @@ pub fn counter(bus: &mut impl RegisterBus, counter: Counter) -> Result<u64, Tran
 /// The error of a register access that failed.
 pub fn broken(error: BusError) -> TransportError {
     match error {
-        BusError::Gone => TransportError::Gone("a register access was not answered".into()),
+        BusError::Gone => TransportError::Gone(
+            "a register access was not answered: look at its power and its cable".into(),
+        ),
         BusError::Denied { .. } => TransportError::Protocol(error.to_string()),
     }
 }

@@ -58,8 +58,12 @@ fn read_u64(from: &mut impl Read) -> io::Result<u64> {
 }
 
 fn gone(error: &io::Error) -> StoreError {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
     let why = match error.kind() {
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => "its socket was closed".into(),
+        UnexpectedEof | BrokenPipe | ConnectionReset => "its socket was closed".to_owned(),
+        // Not the C library's words: for these it looks into the environment, which may be in the very
+        // memory that is gone.
+        kind if error.raw_os_error().is_some() => kind.to_string(),
         _ => error.to_string(),
     };
     TransportError::Gone(why).into()
