@@ -53,8 +53,8 @@ impl<const A: usize> Logic for Rom<A> {
 }
 
 /// The eleven low bits of the region hash are linear in pid and address. `sum` is the part of the hash
-/// that comes from one word of them: zero for none of the three, `select` 1 the pid, 2 va[31:16], 3
-/// va[47:32].
+/// that comes from one word of them: zero for none of the three, `select` 1 the pid, 2 bits 31 to 16 of
+/// the address, 3 its bits 47 to 32.
 #[derive(LogicBlock, Default)]
 pub struct HashPart {
     pub select: Signal<In, Bits<2>>,
