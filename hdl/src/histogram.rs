@@ -34,7 +34,9 @@ pub struct Histogram {
     counts: LutRam<Bits<32>, 6>,
     mirror: BlockRam<Bits<32>, 6>,
     written: WrittenWords,
-    /// The selected bin: a block RAM's output comes late in its cycle.
+    /// The bin that the RAM shows was counted in; the selected bin: a block RAM's output comes late in its
+    /// cycle.
+    shows: DFF<Bit>,
     taken: DFF<Bits<32>>,
     bin: Signal<Local, Bits<BIN_BITS>>,
     old: Signal<Local, Bits<32>>,
@@ -55,14 +57,14 @@ impl Default for Histogram {
             ops: constant(HISTOGRAM_OPS as u64),
             bin_bits: constant(BIN_BITS as u64),
         } clock bus read_data clear retire op latency found found_index counted index holds written
-          taken bin old raised at)
+          shows taken bin old raised at)
     }
 }
 
 impl Logic for Histogram {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, found, found_index, counted, index, holds, taken);
+        dff_setup!(self, clock, found, found_index, counted, index, holds, shows, taken);
         clock!(self, clock, select, counts, mirror, written);
         self.select.bus.next = self.bus.val();
 
@@ -103,7 +105,8 @@ impl Logic for Histogram {
         self.at.next = bit_cast::<6, 10>(self.bus.val().address);
         self.mirror.read_address.next = self.at.val();
         self.taken.d.next = 0.into();
-        if self.select.selected.val() && self.written.bits.val().get_bit(self.at.val().index()) {
+        self.shows.d.next = self.written.bits.val().get_bit(self.at.val().index());
+        if self.select.selected.val() && self.shows.q.val() {
             self.taken.d.next = self.mirror.read_data.val();
         }
         self.read_data.next = self.taken.q.val();

@@ -29,7 +29,9 @@ pub struct Mailbox {
     payload_select: Select,
     payload: BlockRam<Bits<32>, 6>,
     written: WrittenWords,
-    /// The selected word: a block RAM's output comes late in its cycle.
+    /// The word that the RAM shows was written; the selected word: a block RAM's output comes late in its
+    /// cycle.
+    shows: DFF<Bit>,
     taken: DFF<Bits<32>>,
     owned: DFF<Bit>,
     data: Signal<Local, Bits<32>>,
@@ -46,14 +48,14 @@ impl Mailbox {
             payload_select: Select::new(&regs::MB_PAYLOAD),
             payload: BlockRam::new(regs::MAILBOX_WORDS),
             busy_lsb: lsb(field::MB_DOORBELL::BUSY),
-        } clock bus read_data refuse doorbell reply written taken owned data rung)
+        } clock bus read_data refuse doorbell reply written shows taken owned data rung)
     }
 }
 
 impl Logic for Mailbox {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, owned, taken);
+        dff_setup!(self, clock, owned, shows, taken);
         clock!(self, clock, command, status, bell, payload_select);
         clock!(self, clock, payload, written);
         self.command.bus.next = self.bus.val();
@@ -86,9 +88,8 @@ impl Logic for Mailbox {
         self.written.clear.next = self.bus.val().reset;
 
         self.taken.d.next = 0.into();
-        if self.payload_select.selected.val()
-            && self.written.bits.val().get_bit(self.written.index.val().index())
-        {
+        self.shows.d.next = self.written.bits.val().get_bit(self.written.index.val().index());
+        if self.payload_select.selected.val() && self.shows.q.val() {
             self.taken.d.next = self.payload.read_data.val();
         }
         self.read_data.next = (self.command.read_data.val() | self.status.read_data.val())

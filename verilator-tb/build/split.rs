@@ -82,11 +82,25 @@ pub fn split(verilog: &str, cuts: &[Cut]) -> Result<Split, Box<dyn Error>> {
         let parent = way.iter().fold("top".to_owned(), |module, step| format!("{module}${step}"));
         let block = format!("{parent}${}", last[0]);
         let text = *modules.get(block.as_str()).ok_or_else(|| format!("no block {}", cut.path))?;
-        let ports: Vec<Port> = ports(text).filter(|port| port.name != "clock").collect();
         let flat = cut.path.replace('.', "$");
-
         let parent_text = busy.get_mut(parent.as_str()).ok_or("a block in a block that is cut")?;
         *parent_text = without_instance(parent_text, &block, last[0])?;
+        // What only goes from one block of the resting part to another stays there.
+        let (mut ports, mut inner) = (Vec::new(), Vec::new());
+        for port in self::ports(text).filter(|port| port.name != "clock") {
+            let rule = |(valid, payload): &(&str, &[&str])| {
+                *valid == port.name || payload.contains(&port.name.as_str())
+            };
+            let stub = format!("{}${}", last[0], port.name);
+            let source = assigned_once(modules[parent.as_str()], &stub).filter(|_| port.input);
+            match source.filter(|source| is_output(&modules, cuts, &parent, source)) {
+                Some(source) if !cut.payloads.iter().any(rule) => {
+                    let way: String = way.iter().map(|step| format!("{step}$")).collect();
+                    inner.push((port.name, format!("{way}{source}")));
+                }
+                _ => ports.push(port),
+            }
+        }
         for port in &ports {
             let stub = format!("{}${}", last[0], port.name);
             *parent_text = promoted(parent_text, &stub, port)?;
@@ -105,6 +119,9 @@ pub fn split(verilog: &str, cuts: &[Cut]) -> Result<Split, Box<dyn Error>> {
         writeln!(instances, "    {block} {flat}(.clock(clock)")?;
         for port in &ports {
             writeln!(instances, "        ,.{}({flat}${})", port.name, port.name)?;
+        }
+        for (port, source) in &inner {
+            writeln!(instances, "        ,.{port}({source})")?;
         }
         instances.push_str("    );\n");
         collect_changes(&modules, &block, &flat, &mut changes)?;
@@ -169,6 +186,27 @@ fn instances(text: &str) -> impl Iterator<Item = Instance<'_>> {
     text.lines().filter_map(|line| {
         let (module, name) = line.trim().strip_suffix('(')?.split_once(' ')?;
         (module.starts_with("top$")).then_some(Instance { module, name })
+    })
+}
+
+/// What `text` assigns to a wire, if it does so once and on no condition.
+fn assigned_once<'a>(text: &'a str, wire: &str) -> Option<&'a str> {
+    let mut values = text.lines().filter_map(|line| line.trim().strip_prefix(wire));
+    let value = values.find(|rest| rest.starts_with(" = ") || rest.starts_with('['))?;
+    let value = value.strip_prefix(" = ")?.strip_suffix(';')?;
+    let others = values.any(|rest| rest.starts_with(" = ") || rest.starts_with('['));
+    (!others && text.contains(&format!("\n        {wire} = {value};\n"))).then_some(value)
+}
+
+/// Whether `wire` is an output of a block that is cut out of `parent`.
+fn is_output(modules: &BTreeMap<&str, &str>, cuts: &[Cut], parent: &str, wire: &str) -> bool {
+    cuts.iter().any(|cut| {
+        let block = format!("top${}", cut.path.replace('.', "$"));
+        let name = wire.rsplit_once('$').filter(|(name, _)| block == format!("{parent}${name}"));
+        let text = modules.get(block.as_str());
+        name.zip(text).is_some_and(|((_, port), text)| {
+            ports(text).any(|candidate| !candidate.input && candidate.name == port)
+        })
     })
 }
 

@@ -133,3 +133,32 @@ void Va___024root___eval_nba(Va___024root* vlSelf) {{
     assert!(!simple(&cpp(clock, act)));
     assert!(!split::waits_for_its_clock_alone("Vb", &cpp(clock, "")));
 }
+
+#[test]
+fn a_wire_between_two_blocks_that_rest_stays_there() {
+    let two = |assignment: &str| {
+        let second = "    top$outer$other other(\n        .wanted(other$wanted)\n    );\n";
+        let body =
+            format!("    reg  other$wanted;\n{second}    always @(*) begin\n{assignment}    end\n");
+        let other = "
+module top$outer$other(wanted);
+    input wire  wanted;
+endmodule // top$outer$other
+";
+        let verilog = verilog("q <= d;")
+            .replace("endmodule // top$outer\n", &format!("{body}endmodule // top$outer\n"));
+        let cuts = [CUT, Cut { path: "outer.other", payloads: &[] }];
+        split(&(verilog + other), &cuts).unwrap()
+    };
+    let inside = two("        other$wanted = block$valid;\n");
+    assert!(inside.resting.contains(",.wanted(outer$block$valid)"), "{}", inside.resting);
+    assert!(!inside.join.contains("wanted"));
+    for assignment in [
+        "        other$wanted = block$valid;\n        if (in) begin\n            other$wanted = 1'b0;\n        end\n",
+        "        other$wanted = 1'b0;\n        if (in) begin\n            other$wanted = block$valid;\n        end\n",
+        "        other$wanted = block$other;\n",
+        "            other$wanted = block$valid;\n",
+    ] {
+        assert!(two(assignment).join.contains("outer__024other__024wanted"), "{assignment}");
+    }
+}
