@@ -114,7 +114,8 @@ pub enum LinkError {
 /// Times of a link, in microseconds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Patience {
-    /// A request is repeated after this at the earliest; later on slow links, which are measured.
+    /// A request is repeated after this long without any frame at the earliest; later on slow links,
+    /// which are measured.
     pub repeat_us: u64,
     /// Without any frame for this long while something is asked, the link has failed.
     pub give_up_us: u64,
@@ -149,6 +150,9 @@ struct Flight {
     sent: u64,
     /// How often it was sent.
     tries: u32,
+    /// Its place in the order of all that was sent, and how many answers to later ones have come.
+    order: u64,
+    overtaken: u32,
 }
 
 #[derive(Default)]
@@ -175,10 +179,16 @@ pub struct Link {
     /// Smoothed time from request to answer.
     round_trip: u64,
     flying: usize,
+    /// Requests sent, repetitions included.
+    sends: u64,
     bytes: u64,
     irq: u8,
     counts: Counts,
 }
+
+/// So many answers to later requests tell that a request or its answer was lost. A board answers nearly
+/// in order; a memory may let a few pass.
+const OVERTAKEN: u32 = 8;
 
 /// Calls that are looked at for one that can be sent while others are held back.
 const LOOK_AHEAD: usize = 128;
@@ -200,6 +210,7 @@ impl Link {
             heard: 0,
             round_trip: 0,
             flying: 0,
+            sends: 0,
             bytes: 0,
             irq: 0,
             counts: Counts::default(),
@@ -284,6 +295,9 @@ impl Link {
             return;
         };
         self.flying -= 1;
+        for other in self.slots.iter_mut().filter_map(|slot| slot.flight.as_mut()) {
+            other.overtaken += u32::from(other.order < flight.order);
+        }
         // Of a repeated request nobody knows which copy was answered (Karn). Then the time is thought
         // to be somewhat longer than it was, at most as long as from the first copy on: enough to
         // find a link that is slower than thought, and soon undone after a loss.
@@ -377,13 +391,20 @@ impl Link {
         };
         for i in 0..usize::from(welcome.slots) {
             let Some(flight) = &self.slots[i].flight else { continue };
-            if now >= flight.sent + self.repeat_after(flight.tries) {
+            // While frames come, a request may still stand in a queue: on a line that is slow beside its
+            // window, copies would fill it, and each be late in turn.
+            let quiet_since = flight.sent.max(self.heard);
+            if flight.overtaken >= OVERTAKEN || now >= quiet_since + self.repeat_after(flight.tries)
+            {
                 let call = flight.call;
                 self.counts.repeated += 1;
                 self.send(i, call, out);
+                let order = self.sends;
+                self.sends += 1;
                 if let Some(flight) = &mut self.slots[i].flight {
                     flight.sent = now;
                     flight.tries += 1;
+                    (flight.order, flight.overtaken) = (order, 0);
                 }
             }
         }
@@ -409,7 +430,10 @@ impl Link {
                 self.heard = now;
             }
             self.slots[slot].number = self.slots[slot].number.wrapping_add(1);
-            self.slots[slot].flight = Some(Flight { id, call, first: now, sent: now, tries: 1 });
+            let order = self.sends;
+            self.sends += 1;
+            self.slots[slot].flight =
+                Some(Flight { id, call, first: now, sent: now, tries: 1, order, overtaken: 0 });
             self.flying += 1;
             self.counts.requests += 1;
             self.send(slot, call, out);

@@ -86,6 +86,52 @@ fn a_request_is_repeated_with_its_number_and_answered_once() {
     assert_eq!((link.counts().repeated, link.counts().superfluous), (1, 1));
 }
 
+/// The frames of register reads in `bytes`, as slot and number.
+fn reads(bytes: &[u8]) -> VecDeque<[u8; 2]> {
+    bytes.chunks(Kind::RegisterRead.frame()).map(|frame| [frame[2], frame[3]]).collect()
+}
+
+fn answer(link: &mut Link, [slot, number]: [u8; 2], now: u64) {
+    let mut frame = Vec::new();
+    put(&mut frame, Kind::Register, [slot, number, 0], &[0; 4]);
+    link.bytes_in(&frame, now);
+}
+
+#[test]
+fn a_full_window_on_a_slow_line_is_not_repeated() {
+    let mut link = greeted();
+    (0..200).for_each(|id| link.call(id, Call::Read(Space::Board, 0)));
+    let (mut out, mut line) = (Vec::new(), VecDeque::new());
+    for step in 0..200 {
+        let now = 100 + step * 80_000;
+        link.bytes_out(now, &mut out);
+        line.extend(reads(&std::mem::take(&mut out)));
+        let next = line.pop_front().expect("the window is full");
+        answer(&mut link, next, now + 79_000);
+    }
+    assert_eq!(link.pending(), 0);
+    assert_eq!(link.counts(), Counts { requests: 200, ..Counts::default() });
+}
+
+#[test]
+fn what_was_lost_is_repeated_while_others_are_answered() {
+    let mut link = greeted();
+    (0..100).for_each(|id| link.call(id, Call::Read(Space::Board, 0)));
+    let (mut out, mut line) = (Vec::new(), VecDeque::new());
+    link.bytes_out(100, &mut out);
+    line.extend(reads(&std::mem::take(&mut out)));
+    let lost = line.pop_front().expect("a request");
+    for count in 1..=OVERTAKEN {
+        assert!(!line.contains(&lost), "after {count} answers");
+        let next = line.pop_front().expect("a request");
+        answer(&mut link, next, 200);
+        link.bytes_out(300, &mut out);
+        line.extend(reads(&std::mem::take(&mut out)));
+    }
+    assert_eq!(line.iter().filter(|&&request| request == lost).count(), 1);
+    assert_eq!(link.counts().repeated, 1);
+}
+
 #[test]
 fn requests_to_one_line_go_one_after_the_other() {
     let mut link = greeted();
