@@ -122,9 +122,10 @@ pub struct Patience {
 }
 
 impl Default for Patience {
-    /// For real ports: USB adapters hold bytes back for up to 16 ms.
+    /// For real ports: USB adapters hold bytes back for up to 16 ms. A simulated board on a busy machine
+    /// may take a second for a frame.
     fn default() -> Self {
-        Self { repeat_us: 100_000, give_up_us: 3_000_000 }
+        Self { repeat_us: 100_000, give_up_us: 10_000_000 }
     }
 }
 

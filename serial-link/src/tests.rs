@@ -40,7 +40,7 @@ fn what_is_wrong_at_the_other_end_is_said() {
         let mut out = Vec::new();
         link.bytes_out(0, &mut out);
         link.bytes_in(bytes, 1);
-        link.bytes_out(4_000_000, &mut out);
+        link.bytes_out(2 + Patience::default().give_up_us, &mut out);
         link.error()
     };
     assert_eq!(fail(&[]), Some(LinkError::Silent));
@@ -54,7 +54,7 @@ fn what_is_wrong_at_the_other_end_is_said() {
     let mut out = Vec::new();
     link.call(1, Call::Read(Space::Board, 0));
     link.bytes_out(20, &mut out);
-    link.bytes_out(3_100_000, &mut out);
+    link.bytes_out(21 + Patience::default().give_up_us, &mut out);
     assert_eq!(link.error(), Some(LinkError::Lost));
 
     let mut link = greeted();

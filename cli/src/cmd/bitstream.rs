@@ -13,7 +13,8 @@ const AFTER_HELP: &str = "\
 What goes in is fixed, seeds included, so the same sources and tools give the same bytes. Yosys and
 nextpnr come with 'scripts/setup.sh synth'. Without -o the bitstream and its report go to
 bitstreams/BOARD, where they are kept. All that is made on the way is in the work folder: Verilog,
-netlist, logs, placements.
+netlist, logs, placements. A build that was stopped goes on there: what was made of the same sources by
+the same tools is not made again. Delete the folder to make all of it again.
 
 Examples:
   splitmem bitstream build ulx3s

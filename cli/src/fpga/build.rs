@@ -45,9 +45,12 @@ impl Job<'_> {
         }
         let interrupt = Interrupt::install();
         let sources = self.write_sources()?;
-        let script = (board.yosys)();
-        run(&yosys, ["-p", script.as_str()], self.work, "yosys", &interrupt)?;
-        let reports = self.place(&pnr, &interrupt)?;
+        let tools = vec![version(&yosys, "-V"), version(&pnr, "--version")];
+        let made_of = [board.inputs(&sources), sources.firmware(), tools.join("\n")].join("\n");
+        self.once("yosys", &made_of, || {
+            run(&yosys, ["-p", (board.yosys)().as_str()], self.work, "yosys", &interrupt)
+        })?;
+        let reports = self.place(&pnr, &made_of, &interrupt)?;
         // The best is the one with the most to spare on the clock that has the least.
         let spare = |report: &Json| -> Result<f64, FpgaError> {
             let ratios: Result<Vec<f64>, FpgaError> = board
@@ -82,7 +85,7 @@ impl Job<'_> {
             clocks: Report::clocks_of(board, &reports, seed)?,
             used: routed.map_or_else(Vec::new, |(_, report)| report::used(report)),
             blocks: netlist::by_block(board, self.work)?,
-            tools: vec![version(&yosys, "-V"), version(&pnr, "--version")],
+            tools,
         };
         let text = serde_json::to_string_pretty(&report)
             .map_err(|error| FpgaError::Report(error.to_string()))?;
@@ -102,8 +105,31 @@ impl Job<'_> {
         Ok(sources)
     }
 
+    /// Does a step, unless an earlier build that was stopped has done it with the same sources and tools.
+    fn once(
+        &self,
+        name: &str,
+        made_of: &str,
+        step: impl FnOnce() -> Result<(), CliError>,
+    ) -> Result<(), CliError> {
+        let mark = self.work.join(format!("{name}.of"));
+        if fs::read_to_string(&mark).is_ok_and(|of| of == made_of) {
+            eprintln!("splitmem: {name} is done already");
+            return Ok(());
+        }
+        // It is not there the first time.
+        let _ = fs::remove_file(&mark);
+        step()?;
+        whole_file::write(&mark, made_of)
+    }
+
     /// The router's reports by seed, in the order of the seeds.
-    fn place(&self, pnr: &Path, interrupt: &Interrupt) -> Result<Vec<(u32, Json)>, CliError> {
+    fn place(
+        &self,
+        pnr: &Path,
+        made_of: &str,
+        interrupt: &Interrupt,
+    ) -> Result<Vec<(u32, Json)>, CliError> {
         let next = Mutex::new(self.seeds.iter());
         let place_some = || -> Result<(), CliError> {
             loop {
@@ -112,7 +138,9 @@ impl Job<'_> {
                 let Some(seed) = seed else { return Ok(()) };
                 let words = seeded(self.board.router.1, seed);
                 let name = format!("nextpnr of seed {seed}");
-                run(pnr, words.split_whitespace(), self.work, &name, interrupt)?;
+                self.once(&name, made_of, || {
+                    run(pnr, words.split_whitespace(), self.work, &name, interrupt)
+                })?;
             }
         };
         std::thread::scope(|scope| {
