@@ -46,14 +46,19 @@ run: setup ## count the words of a real text on the simulated component, then me
 	@echo
 	@echo 'The report, to open in a browser: $(REPORT)'
 
+# Byte sequences for the memory monitor's mailbox in `make test`: seconds, and a minute to compile.
+FUZZ_SLICE := 20000
+
 # The quick checks first: a misformatted line should not cost a build to find.
 test: hygiene setup ## everything CI checks: format, lints, tests, proofs, docs
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --check --manifest-path mcomponent-firmware/softcore/Cargo.toml
 	$(CARGO) fmt --check --manifest-path mcomponent-firmware/rp2040/Cargo.toml
+	$(CARGO) fmt --check --manifest-path mcomponent-firmware/fuzz/Cargo.toml
 	$(CARGO) clippy $(LOCKED) $(PROFILE) --workspace --all-targets -- -D warnings
 	scripts/companion.sh
 	$(CARGO) test $(LOCKED) $(PROFILE) --workspace
+	scripts/fuzz.sh $(FUZZ_SLICE)
 	@$(MAKE) --no-print-directory lint prove cosim docs
 
 companion: setup ## build the memory monitor's firmware for an RP2040 beside the FPGA

@@ -91,7 +91,7 @@ tool_there() {
 # The firmware's crates, so that building it needs no network.
 fetch_crates() {
     local manifest
-    for manifest in "$root"/mcomponent-firmware/{softcore,rp2040}/Cargo.toml; do
+    for manifest in "$root"/mcomponent-firmware/{softcore,rp2040,fuzz}/Cargo.toml; do
         [ ! -f "$manifest" ] || cargo fetch --locked --quiet --manifest-path "$manifest"
     done
 }

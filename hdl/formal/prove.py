@@ -34,8 +34,11 @@ EMIT = ["cargo", "run", "-q", "--release", *(["--locked"] if os.environ.get("CI"
 # Ports that a wrapper leaves open are meant; a shift by all bits is what a line of one beat has.
 # Memories show what may not be relied on, as in a simulation.
 SLANG = "read_slang -j 1 --no-synthesis-define -Wno-unconnected-port -Wno-shift-count-overflow"
-# Bit-vector problems without functions, one solver run per step: Z3 solves these by far the quickest.
-SOLVER = ["-s", "z3", "--unroll", "--noincr", "--noprogress"]
+# Bit-vector problems without functions.
+SOLVER = ["-s", "z3", "--unroll", "--noprogress"]
+# Z3 solves a few steps by far the quickest in one run per step. Over twenty and more it is the run that
+# goes on, with what it learnt, that is quicker: `deep` in a wrapper's header.
+FRESH = "--noincr"
 TIMEOUT_S = 600
 
 
@@ -73,7 +76,7 @@ class Proof:
     def __init__(self, path):
         self.name, self.path = path.stem, path
         self.config, self.k, self.reach_steps, self.cut = "proof", 1, 10, []
-        self.file = "top.v"
+        self.file, self.solver = "top.v", [FRESH]
         self.mutants, self.shorter, self.paths, self.same = [], [], None, None
         text = path.read_text()
         for line in text.splitlines():
@@ -109,6 +112,8 @@ class Proof:
             self.paths, self.path_outputs, self.path_inputs = name, outputs.split(), inputs.split()
         elif key == "cut":
             self.cut += value.split()
+        elif key == "deep":
+            self.solver = []
         elif key == "k":
             self.k = int(value)
         elif key == "reach":
@@ -227,16 +232,17 @@ def check_proof(proof, verilog, folder):
     complaints = [f"paths: {way}" for way in paths(proof, verilog, folder)] if proof.paths else []
     if proof.same and not copy_of(verilog, proof.block, proof.same):
         complaints.append(f"same: {proof.same} is not the same as {proof.block}")
-    code, text = smtbmc(folder, "base.log", "--presat", "-t", str(proof.k + 2), "--dump-vcd", "base.vcd")
+    code, text = smtbmc(folder, "base.log", FRESH, "--presat", "-t", str(proof.k + 2),
+                        "--dump-vcd", "base.vcd")
     if code != 0:
         complaints.append(f"base: {' '.join(failed_asserts(text)) or text[-300:]}")
-    code, text = smtbmc(folder, "induction.log", "-i", "-t", str(proof.k), "--smtc", "started.smtc",
+    code, text = smtbmc(folder, "induction.log", FRESH, "-i", "-t", str(proof.k), "--smtc", "started.smtc",
                         "--dump-vcd", "induction.vcd")
     if code != 0:
         complaints.append(f"induction: {' '.join(failed_asserts(text)) or text[-300:]}")
     if proof.shorter:
         build(proof, proof.shorten(verilog), folder, short=True)
-    code, text = smtbmc(folder, "reach.log", "-c", "-t", str(proof.reach_steps))
+    code, text = smtbmc(folder, "reach.log", *proof.solver, "-c", "-t", str(proof.reach_steps))
     missed = [name for name in proof.reached
               if not re.search(rf"Reached cover statement in step \d+ at proof: {name}\b", text)]
     if missed or code != 0:
@@ -251,7 +257,7 @@ def check_mutant(proof, mutant, verilog, folder):
         ways = paths(proof, mutated, folder)
         return f"has a path {ways[0]}" if ways else None
     build(proof, mutated, folder, only=mutant.promise, short=bool(proof.shorter))
-    _, text = smtbmc(folder, "mutant.log", "-t", str(proof.reach_steps))
+    _, text = smtbmc(folder, "mutant.log", *proof.solver, "-t", str(proof.reach_steps))
     steps = re.findall(r"Checking assertions in step (\d+)", text)
     return f"fails in step {steps[-1]}" if failed_asserts(text) == [mutant.promise] else None
 

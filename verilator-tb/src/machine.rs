@@ -3,10 +3,9 @@
 use crate::bus::Side;
 use crate::component::{Component, ComponentError};
 use crate::dram::LineMemory;
-use crate::monitor_thread::{MonitorThread, ThreadBus};
+use crate::monitor_task::{MonitorTask, TaskBus};
 use crate::port::Port;
 use crate::soc::{Image, ImageError, Isolation, SoftCore};
-use crossbeam_channel::{bounded, Receiver, Sender, TryRecvError};
 use mcomponent_firmware::{Monitor, MonitorConfig, MonitorTables, Record, SharedFrame};
 use splitmem_abi::bus::{BusError, RegisterBus};
 use splitmem_abi::mailbox::{MemoryFault, ReturnCode};
@@ -27,7 +26,7 @@ const FIRMWARE_FRAMES: u32 = 1 << 17;
 /// Where the memory monitor runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum MonitorPlace {
-    /// In a thread of the host.
+    /// In the simulator's process, on a stack of its own.
     #[default]
     Host,
     /// As firmware on the soft core.
@@ -61,9 +60,9 @@ pub struct MonitorOptions {
     /// Its configuration. On the soft core only the number of frames counts; the rest is the
     /// firmware's own.
     pub config: MonitorConfig,
-    /// Ranges of addresses that it can remember, in a host thread.
+    /// Ranges of addresses that it can remember, in the host.
     pub records: usize,
-    /// Shareable frames that it can remember, in a host thread.
+    /// Shareable frames that it can remember, in the host.
     pub shares: usize,
     /// Where it runs.
     pub place: MonitorPlace,
@@ -93,9 +92,9 @@ pub enum MachineError {
     /// The component.
     #[error(transparent)]
     Component(#[from] ComponentError),
-    /// The monitor's thread could not be started.
-    #[error("cannot start the memory monitor's thread: {0}")]
-    Thread(std::io::Error),
+    /// There is no memory for the monitor's stack.
+    #[error("no memory for the memory monitor's stack: {0}")]
+    Stack(std::io::Error),
     /// The monitor gave up.
     #[error("the memory monitor stopped: {0}")]
     Monitor(String),
@@ -121,23 +120,17 @@ pub enum MachineError {
     },
 }
 
-/// What the monitor's thread tells.
-enum News {
-    Booted,
-    Failed(String),
-}
-
 /// The monitor.
 enum Mind {
-    Thread { thread: MonitorThread, news: Receiver<News> },
+    Task(MonitorTask),
     Core(Box<SoftCore>),
 }
 
-/// A component and its memory monitor, the firmware's own code in a host thread or on the soft core.
+/// A component and its memory monitor, the firmware's own code in the host or on the soft core.
 ///
-/// The same seed and the same calls give the same cycles: see [`MonitorThread`].
+/// The same seed and the same calls give the same cycles.
 pub struct Machine<M> {
-    // Dropped first: the thread's last accesses fail before the component is gone.
+    // Dropped first: its last accesses fail before the component is gone.
     monitor: Mind,
     component: Component<M>,
     failed: Option<String>,
@@ -150,7 +143,7 @@ impl<M: LineMemory> Machine<M> {
     /// [`MachineError`].
     pub fn boot(component: Component<M>, options: MonitorOptions) -> Result<Self, MachineError> {
         match options.place {
-            MonitorPlace::Host => Self::boot_thread(component, options),
+            MonitorPlace::Host => Self::boot_host(component, options),
             MonitorPlace::Firmware => Self::boot_core(component, options),
         }
     }
@@ -204,27 +197,18 @@ impl<M: LineMemory> Machine<M> {
         Ok(Some(MachineError::BadMemory { address, bits }))
     }
 
-    fn boot_thread(component: Component<M>, options: MonitorOptions) -> Result<Self, MachineError> {
-        let (tell, news) = bounded(4);
-        let software = move |bus: ThreadBus| {
-            // The simulation is over, or it asks no more: either way nobody listens.
-            if let Err(error) = serve(bus, options, &tell) {
-                let _ = tell.try_send(News::Failed(error.to_string()));
-            }
-        };
-        let thread = MonitorThread::spawn(software).map_err(MachineError::Thread)?;
-        let monitor = Mind::Thread { thread, news };
+    fn boot_host(component: Component<M>, options: MonitorOptions) -> Result<Self, MachineError> {
+        // SAFETY: what `serve` keeps are vectors of plain data, and the monitor, which borrows them.
+        let task = unsafe { MonitorTask::spawn(move |bus| serve(bus, options)) };
+        let monitor = Mind::Task(task.map_err(MachineError::Stack)?);
         let mut machine = Self { monitor, component, failed: None };
         loop {
             machine.tick();
-            let Mind::Thread { news, .. } = &machine.monitor else { return Ok(machine) };
-            match news.try_recv() {
-                Ok(News::Booted) => return Ok(machine),
-                Ok(News::Failed(why)) => return Err(MachineError::Monitor(why)),
-                Err(TryRecvError::Disconnected) => {
-                    return Err(MachineError::Monitor("its thread died".to_owned()))
-                }
-                Err(TryRecvError::Empty) => {}
+            if matches!(&machine.monitor, Mind::Task(task) if task.is_ready()) {
+                return Ok(machine);
+            }
+            if let Some(why) = machine.monitor_failure() {
+                return Err(MachineError::Monitor(why.to_owned()));
             }
         }
     }
@@ -233,7 +217,7 @@ impl<M: LineMemory> Machine<M> {
     #[inline]
     pub fn tick(&mut self) {
         match &mut self.monitor {
-            Mind::Thread { thread, .. } => thread.run(&mut self.component),
+            Mind::Task(task) => task.run(&mut self.component),
             Mind::Core(core) => core.run(&mut self.component),
         }
         self.component.tick();
@@ -274,7 +258,7 @@ impl<M: LineMemory> Machine<M> {
     pub fn core(&self) -> Option<&SoftCore> {
         match &self.monitor {
             Mind::Core(core) => Some(core),
-            Mind::Thread { .. } => None,
+            Mind::Task(_) => None,
         }
     }
 
@@ -282,14 +266,14 @@ impl<M: LineMemory> Machine<M> {
     pub fn core_mut(&mut self) -> Option<&mut SoftCore> {
         match &mut self.monitor {
             Mind::Core(core) => Some(core),
-            Mind::Thread { .. } => None,
+            Mind::Task(_) => None,
         }
     }
 
     /// Whether the monitor sleeps and has no reason to wake up, and no request is in flight.
     pub fn is_quiet(&self) -> bool {
         let asleep = match &self.monitor {
-            Mind::Thread { thread, .. } => thread.is_asleep(),
+            Mind::Task(task) => task.is_asleep(),
             Mind::Core(core) => core.is_asleep(),
         };
         asleep
@@ -300,26 +284,18 @@ impl<M: LineMemory> Machine<M> {
     /// Why the monitor stopped for good, if it did. Firmware that fails is restarted by its
     /// watchdog, and has not stopped.
     pub fn monitor_failure(&mut self) -> Option<&str> {
-        if let (None, Mind::Thread { thread, news }) = (&self.failed, &self.monitor) {
-            if thread.is_over() {
-                let why = match news.try_recv() {
-                    Ok(News::Failed(why)) => why,
-                    _ => "its thread died".to_owned(),
-                };
-                self.failed = Some(why);
-            }
+        if let (None, Mind::Task(task)) = (&self.failed, &self.monitor) {
+            self.failed = task.end().map(|end| match end {
+                Ok(()) => "it ended".to_owned(),
+                Err(error) => error.to_string(),
+            });
         }
         self.failed.as_deref()
     }
 }
 
 /// The monitor's main loop.
-fn serve(
-    bus: ThreadBus,
-    options: MonitorOptions,
-    tell: &Sender<News>,
-) -> Result<(), mcomponent_firmware::Error> {
-    let mut bus = bus;
+fn serve(mut bus: TaskBus<'_>, options: MonitorOptions) -> Result<(), mcomponent_firmware::Error> {
     let layout = options.config.layout(bus.read(HW_MEMORY.offset)?)?;
     let (mut frames, mut buckets) = (vec![0; layout.frame_words()], vec![0; layout.bucket_words()]);
     let mut records = vec![Record::EMPTY; options.records];
@@ -331,11 +307,10 @@ fn serve(
         shares: &mut shares,
         journal: &mut [],
     };
-    let wait = bus.waiter();
-    let mut monitor = Monitor::boot(bus, wait, tables, &options.config)?;
+    let mut monitor = Monitor::boot(bus, bus, tables, &options.config)?;
     // The first poll fills the free lists before the host is let in.
     while !monitor.poll()?.may_sleep {}
-    let _ = tell.try_send(News::Booted);
+    bus.ready()?;
     loop {
         match monitor.bus().wait_for_interrupt() {
             // The simulation is over.

@@ -120,7 +120,7 @@ impl Args {
                 health(&Health::decode(&*call(Command::Health)?), &mut facts);
                 match call(Command::PostMortem) {
                     Ok(reply) => post_mortem(&reply, &mut facts),
-                    // A monitor in a host's thread, or an older one, has no such command.
+                    // A monitor in the host, or an older one, has no such command.
                     Err(BoardError::Mailbox(MailboxError::Refused(ReturnCode::UnknownCommand))) => {
                     }
                     Err(error) => return Err(error.into()),

@@ -58,7 +58,7 @@ pub struct Args {
     /// Seed of the random addresses.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Measure the memory monitor instead, where it runs: host (a thread beside the simulation) or
+    /// Measure the memory monitor instead, where it runs: host (beside the simulation) or
     /// firmware (on the soft core).
     #[arg(long, value_name = "PLACE")]
     monitor: Option<MonitorPlace>,

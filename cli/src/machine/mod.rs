@@ -172,7 +172,7 @@ pub struct MachineArgs {
     #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
     pub memory: Option<u64>,
 
-    /// Where the memory monitor runs: host (a thread beside the simulation) or firmware (on the soft
+    /// Where the memory monitor runs: host (beside the simulation) or firmware (on the soft
     /// core, at half of the component's clock)
     #[arg(long, value_name = "PLACE", default_value_t)]
     pub monitor: MonitorPlace,

@@ -1,8 +1,8 @@
 //! The Verilated component and its monitor, in this process.
 //!
 //! The emitted Verilog answers, cycle by cycle, over a DRAM timing model; the monitor is the
-//! firmware's own code in a host thread that reaches only registers. Every call costs simulated
-//! cycles, and completions tell how many.
+//! firmware's own code on a stack of its own, from where it reaches only registers. Every call costs
+//! simulated cycles, and completions tell how many.
 
 use std::collections::VecDeque;
 

@@ -1,5 +1,5 @@
 //! Commands and requests at once, hardware and its monitor against the golden model and one of its
-//! own: the monitor on the core, and in a thread of the host.
+//! own: the monitor on the core, and in the host.
 //!
 //! Requests of both ports go on, with stalls and a memory that answers in any order, while commands
 //! stand in the mailbox. The component's tap tells in which order requests take effect, and the model
@@ -392,8 +392,7 @@ fn the_monitor_on_the_core_agrees_with_the_model() {
 }
 
 #[test]
-#[ignore = "slow on a busy machine, a thread switch per register access: make soak runs it"]
-fn the_monitor_in_a_thread_agrees_with_the_model() {
+fn the_monitor_in_the_host_agrees_with_the_model() {
     check(&run(MonitorPlace::Host, 1, 60));
 }
 
