@@ -47,14 +47,14 @@ run: setup ## count the words of a real text on the simulated component, then me
 	@echo 'The report, to open in a browser: $(REPORT)'
 
 # The quick checks first: a misformatted line should not cost a build to find.
-test: hygiene setup ## everything CI checks: format, lints, tests, proofs, docs
+test: hygiene setup ## everything CI checks: format, lints, tests, proofs, docs, a virtual machine
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --check --manifest-path mcomponent-firmware/softcore/Cargo.toml
 	$(CARGO) fmt --check --manifest-path mcomponent-firmware/rp2040/Cargo.toml
 	$(CARGO) clippy $(LOCKED) $(PROFILE) --workspace --all-targets -- -D warnings
 	scripts/companion.sh
 	$(CARGO) test $(LOCKED) $(PROFILE) --workspace
-	@$(MAKE) --no-print-directory lint prove cosim docs
+	@$(MAKE) --no-print-directory lint prove cosim docs vm-test
 
 companion: setup ## build the memory monitor's firmware for an RP2040 beside the FPGA
 	scripts/companion.sh
