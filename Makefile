@@ -50,7 +50,7 @@ run: setup ## count the words of a real text on the simulated component, then me
 FUZZ_SLICE := 20000
 
 # The quick checks first: a misformatted line should not cost a build to find.
-test: hygiene setup ## everything CI checks: format, lints, tests, proofs, docs
+test: hygiene setup ## everything CI checks: format, lints, tests, proofs, docs, a virtual machine
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --check --manifest-path mcomponent-firmware/softcore/Cargo.toml
 	$(CARGO) fmt --check --manifest-path mcomponent-firmware/rp2040/Cargo.toml
@@ -59,7 +59,7 @@ test: hygiene setup ## everything CI checks: format, lints, tests, proofs, docs
 	scripts/companion.sh
 	$(CARGO) test $(LOCKED) $(PROFILE) --workspace
 	scripts/fuzz.sh $(FUZZ_SLICE)
-	@$(MAKE) --no-print-directory lint prove cosim docs
+	@$(MAKE) --no-print-directory lint prove cosim docs vm-test
 
 companion: setup ## build the memory monitor's firmware for an RP2040 beside the FPGA
 	scripts/companion.sh

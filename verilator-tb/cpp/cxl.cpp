@@ -50,6 +50,10 @@ struct Dut {
         }
         out.p_resp_ready = t.p_resp_ready;
         out.irq = t.irq;
+        out.error_fatal = t.error_fatal;
+        out.error_nonfatal = t.error_nonfatal;
+        out.error_correctable = t.error_correctable;
+        out.link_control = t.link_control;
         out.bus[0] = {t.k_done, t.k_rdata};
         out.bus[1] = {t.r_done, t.r_rdata};
     }
@@ -79,6 +83,9 @@ struct Dut {
         t.p_resp_tag = in.p_resp_tag;
         t.p_resp_status = in.p_resp_status;
         if (in.p_resp_valid) std::memcpy(&t.p_resp_data, in.p_resp_data, 64);
+        t.ras_uncorrectable = in.ras_uncorrectable;
+        t.ras_correctable = in.ras_correctable;
+        std::memcpy(&t.link_status, in.link_status, 12);
         t.k_valid = in.bus[0].valid;
         t.k_write = in.bus[0].write;
         t.k_addr = in.bus[0].addr;
@@ -124,10 +131,11 @@ uint32_t cx_layout(uint32_t* numbers, uint32_t count) noexcept {
         offsetof(CxlInputs, req_tag),
         offsetof(CxlInputs, rwd_mask),
         offsetof(CxlInputs, p_resp_data),
+        offsetof(CxlInputs, link_status),
         offsetof(CxlInputs, bus[1].wdata),
         sizeof(CxlOutputs),
         offsetof(CxlOutputs, irq),
-        offsetof(CxlOutputs, p_req_mask),
+        offsetof(CxlOutputs, link_control),
         offsetof(CxlOutputs, drs_data),
         offsetof(CxlOutputs, bus[1].rdata),
     };

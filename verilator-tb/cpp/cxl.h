@@ -38,6 +38,9 @@ struct CxlInputs {
     uint64_t rwd_mask;
     uint8_t rwd_data[64];
     uint8_t p_resp_data[64];
+    uint32_t ras_uncorrectable;
+    uint8_t ras_correctable;
+    uint8_t link_status[12];
     WordIn bus[2];  // the monitor's, the host's
 };
 
@@ -54,12 +57,16 @@ struct CxlOutputs {
     uint8_t p_req_op;
     uint8_t p_resp_ready;
     uint8_t irq;
+    uint8_t error_fatal;
+    uint8_t error_nonfatal;
+    uint8_t error_correctable;
     uint16_t ndr_tag;
     uint16_t drs_tag;
     uint16_t p_req_tag;
     uint16_t p_req_pid;
     uint64_t p_req_va;
     uint64_t p_req_mask;
+    uint64_t link_control;
     uint8_t p_req_data[64];
     uint8_t drs_data[64];
     WordOut bus[2];

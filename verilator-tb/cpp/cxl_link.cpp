@@ -40,6 +40,7 @@ struct Dut {
         t.drs_poison = in.drs_poison;
         if (in.drs_valid) std::memcpy(&t.drs_data, in.drs_data, 64);
         t.dev_load = in.dev_load;
+        t.link_control = in.link_control;
         t.eval();
         out.retrain = t.retrain;
         out.tx_valid = t.tx_valid;
@@ -60,6 +61,9 @@ struct Dut {
         out.ndr_ready = t.ndr_ready;
         out.drs_ready = t.drs_ready;
         out.fault = t.fault;
+        out.ras_correctable = t.ras_correctable;
+        out.ras_uncorrectable = t.ras_uncorrectable;
+        std::memcpy(out.link_status, &t.link_status, 12);
     }
 
     void high(const LinkInputs& in) {
@@ -98,6 +102,7 @@ uint32_t cl_layout(uint32_t* numbers, uint32_t count) noexcept {
         sizeof(LinkOutputs),
         offsetof(LinkOutputs, req_tag),
         offsetof(LinkOutputs, rwd_mask),
+        offsetof(LinkOutputs, link_status),
         offsetof(LinkOutputs, tx_flit),
     };
     uint32_t n = 0;

@@ -18,6 +18,7 @@ struct LinkInputs {
     uint8_t dev_load;
     uint16_t ndr_tag;
     uint16_t drs_tag;
+    uint64_t link_control;
     uint8_t drs_data[64];
     uint8_t rx_flit[66];
 };
@@ -35,11 +36,14 @@ struct LinkOutputs {
     uint8_t ndr_ready;
     uint8_t drs_ready;
     uint8_t fault;
+    uint8_t ras_correctable;
     uint16_t req_tag;
     uint16_t rwd_tag;
+    uint32_t ras_uncorrectable;
     uint64_t req_address;
     uint64_t rwd_address;
     uint64_t rwd_mask;
     uint8_t rwd_data[64];
+    uint8_t link_status[12];
     uint8_t tx_flit[66];
 };

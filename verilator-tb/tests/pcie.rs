@@ -1,10 +1,13 @@
 //! The Verilated PCIe endpoint before the Verilated component: registers, window, mailbox.
 
-use splitmem_abi::pcie::{self, Window};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use splitmem_abi::pcie::{self, CompletionEntry, Descriptor, DmaOp, DmaStatus, Window};
 use splitmem_abi::regs;
+use splitmem_abi::request::Status;
 use std::collections::HashMap;
 use verilator_tb::dram::{Fill, IdealMemory, LineStore};
-use verilator_tb::pcie::{BarRead, Board, HostMemory, Tlp, UNSUPPORTED};
+use verilator_tb::pcie::{BarRead, Board, HostMemory, Settings, Tlp, UNSUPPORTED};
 use verilator_tb::{Component, Hw, Machine, MonitorOptions};
 
 /// Host memory page by page.
@@ -69,8 +72,7 @@ fn a_window_without_a_mapping_is_refused_and_a_closed_one_unsupported() {
 fn malformed_tlps_leave_it_working() {
     let mut board = board();
     let mut host = Pages::default();
-    let mut rng = rand::rngs::SmallRng::seed_from_u64(5);
-    use rand::{Rng, SeedableRng};
+    let mut rng = SmallRng::seed_from_u64(5);
     for round in 0..3000 {
         let mut header: [u32; 4] = std::array::from_fn(|_| rng.random());
         if rng.random_bool(0.7) {
@@ -100,4 +102,145 @@ fn malformed_tlps_leave_it_working() {
     assert!(count(&mut board, pcie::ERR_MALFORMED) > 100);
     assert!(count(&mut board, pcie::ERR_UNSUPPORTED) > 100);
     assert!(count(&mut board, pcie::ERR_UNEXPECTED) > 20);
+}
+
+/// Where the rings stand in the host's memory, and where there is none.
+const SQ: u64 = 0;
+const CQ: u64 = 0x1000;
+const DATA: u64 = 0x2000;
+const NOWHERE: u64 = 0x10_0000;
+const RING_LOG2: u32 = 4;
+
+fn set(board: &mut Board<IdealMemory>, host: &mut Pages, register: &regs::Register, value: u32) {
+    let at = u64::from(pcie::ENDPOINT_PAGE) + u64::from(register.offset);
+    board.write_bar(host, 0, at, &value.to_le_bytes()).unwrap();
+}
+
+/// Empty rings, and a timeout that is over soon.
+fn begin(board: &mut Board<IdealMemory>, host: &mut Pages) {
+    board.configure(Settings { bus_master: true, ..board.settings() });
+    host.0.insert(CQ >> 12, vec![0; 4096]);
+    for (register, value) in [
+        (&pcie::SQ_BASE_LO, SQ as u32),
+        (&pcie::CQ_BASE_LO, CQ as u32),
+        (&pcie::RING_LOG2, RING_LOG2),
+        (&pcie::TIMEOUT, 400),
+        (&pcie::DMA_CONTROL, 1),
+    ] {
+        set(board, host, register, value);
+    }
+}
+
+fn submit(board: &mut Board<IdealMemory>, host: &mut Pages, commands: &[Descriptor]) {
+    for (i, command) in commands.iter().enumerate() {
+        let at = SQ + (i * pcie::DESCRIPTOR_BYTES) as u64;
+        assert!(host.write(at, &command.encode()));
+    }
+    // Not waited for: what comes meanwhile is the point.
+    let tail = (commands.len() as u32).to_le_bytes();
+    let doorbell = u64::from(pcie::ENDPOINT_PAGE) + u64::from(pcie::SQ_TAIL.offset);
+    board.send(Tlp::memory(0, doorbell, tail.len(), 0, Some(&tail)));
+}
+
+/// The completion entries of so many commands, in the order in which they ended.
+fn entries(board: &mut Board<IdealMemory>, host: &mut Pages, count: usize) -> Vec<CompletionEntry> {
+    for _ in 0..200_000 {
+        let found: Vec<_> = (0..count)
+            .map(|i| {
+                let mut bytes = [0; pcie::COMPLETION_BYTES];
+                assert!(host.read(CQ + (i * pcie::COMPLETION_BYTES) as u64, &mut bytes));
+                CompletionEntry::decode(&bytes)
+            })
+            .filter(|entry| entry.phase)
+            .collect();
+        if found.len() == count {
+            return found;
+        }
+        board.tick(host);
+    }
+    panic!("not all of {count} commands end");
+}
+
+/// DMA from and to memory that there is and that there is not, while completions come that nobody asked
+/// for, of any status, length and tag: every command ends, and after a reset everything is as before.
+#[test]
+fn every_command_ends_whatever_completions_come() {
+    let mut board = board();
+    let mut host = Pages((0..8).map(|page| (page, vec![0; 4096])).collect());
+    let mut rng = SmallRng::seed_from_u64(6);
+    let mut met = HashMap::new();
+    for round in 0..30 {
+        begin(&mut board, &mut host);
+        let commands: Vec<Descriptor> = (0..12)
+            .map(|id| Descriptor {
+                op: if rng.random_bool(0.7) { DmaOp::Write } else { DmaOp::Read },
+                list: false,
+                id,
+                pid: 1,
+                lines: rng.random_range(1..=64),
+                va: rng.random_range(0..16) << 12,
+                host: if rng.random_bool(0.8) { DATA } else { NOWHERE },
+                operand: u64::MAX,
+                expected: 0,
+            })
+            .collect();
+        submit(&mut board, &mut host, &commands);
+        for _ in 0..rng.random_range(0..80) {
+            let dwords = if rng.random_bool(0.7) { 16 } else { rng.random_range(0..40u32) };
+            let status = [0, 0, 0, 1, 4, 7][rng.random_range(0..6)];
+            let poison = u32::from(rng.random_bool(0.5));
+            let tag = rng.random_range(0..40u32);
+            board.send(Tlp {
+                header: [
+                    2 << 29 | 10 << 24 | poison << 14 | dwords,
+                    status << 13 | 64,
+                    tag << 8,
+                    0,
+                ],
+                bar: 0,
+                data: (0..4 * dwords).map(|_| rng.random()).collect(),
+            });
+            for _ in 0..rng.random_range(0..20) {
+                board.tick(&mut host);
+            }
+        }
+        for entry in entries(&mut board, &mut host, commands.len()) {
+            assert!(DmaStatus::from_code(entry.status).is_some(), "round {round}: {entry:?}");
+            *met.entry(entry.status).or_insert(0) += 1;
+        }
+        board.reset(&mut host).unwrap();
+        while board.take_completion().is_some() {}
+    }
+    println!("{met:?}");
+    let not_mapped = Status::NotMapped as u8;
+    for code in
+        [not_mapped, DmaStatus::HOST_REFUSED, DmaStatus::HOST_POISONED, DmaStatus::HOST_TIMEOUT]
+    {
+        assert!(met.contains_key(&code), "{code:#x} was not met: {met:?}");
+    }
+
+    begin(&mut board, &mut host);
+    let command = |id, op, host| Descriptor {
+        op,
+        list: false,
+        id,
+        pid: 1,
+        lines: if op == DmaOp::Nop { 0 } else { 64 },
+        va: 0,
+        host,
+        operand: u64::MAX,
+        expected: 0,
+    };
+    let commands = [
+        command(1, DmaOp::Nop, 0),
+        command(2, DmaOp::Read, DATA),
+        command(3, DmaOp::Write, DATA),
+        command(4, DmaOp::Write, NOWHERE),
+    ];
+    submit(&mut board, &mut host, &commands);
+    let mut ended: Vec<_> =
+        entries(&mut board, &mut host, 4).iter().map(|entry| (entry.id, entry.status)).collect();
+    ended.sort_unstable();
+    let refused = DmaStatus::HOST_REFUSED;
+    assert_eq!(ended, [(1, 0), (2, not_mapped), (3, not_mapped), (4, refused)]);
 }

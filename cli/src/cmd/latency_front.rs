@@ -1,7 +1,8 @@
 //! `splitmem latency --port cxl|pcie`: a front end before the component, stage by stage.
 
-use verilator_tb::latency::{measure_cxl, measure_pcie, LatencyError, Report as Measured};
-use verilator_tb::latency::{Route, IDEAL_LATENCY};
+use verilator_tb::latency::{
+    measure_cxl, measure_pcie, ErrorRate, FrontReport, LatencyError, Route, IDEAL_LATENCY,
+};
 use verilator_tb::Hw;
 
 use super::latency::figures;
@@ -9,9 +10,11 @@ use super::output::{command_line, OutputArgs};
 use crate::error::CliError;
 use crate::facts::Facts;
 use crate::report::bars::{self, Bar, Part};
+use crate::report::chart::{Axis, Chart, Series};
+use crate::report::scale::Scale;
 use crate::report::Report;
 
-type Measure = fn(Hw, u64) -> Result<(Measured, Vec<Route>), LatencyError>;
+type Measure = fn(Hw, u64) -> Result<FrontReport, LatencyError>;
 
 /// A front end that can be measured.
 pub(super) struct Front {
@@ -73,7 +76,7 @@ pub(super) fn run(
     clock: Option<u32>,
     output: &OutputArgs,
 ) -> Result<(), CliError> {
-    let (measured, routes) = (front.measure)(hw, seed)?;
+    let FrontReport { report: measured, routes, errors } = (front.measure)(hw, seed)?;
     let mut facts = Facts::new();
     facts.add("config", "Configuration", hw.name(), "");
     facts.add("port", "Port", front.label, "");
@@ -85,6 +88,14 @@ pub(super) fn run(
             let stage_key = stage.replace([' ', '-', '\''], "_").to_lowercase();
             facts.add(format!("{key}_{stage_key}_cycles"), format!("  {stage}"), *cycles, "cycles");
         }
+    }
+    // Without errors it is a figure already.
+    for rate in errors.iter().filter(|rate| rate.errors > 0.0) {
+        let name = rate_name(rate);
+        let label = format!("  MemRd over the link, 1 flit in {:.0} hit", 1.0 / rate.errors);
+        let key = format!("cxl_link_requests_per_cycle_{name}");
+        facts.add(key, label, rate.requests_per_cycle, "requests/cycle");
+        facts.add(format!("cxl_link_flits_hit_{name}"), "    flits hit", rate.hits, "");
     }
     if let Some(mhz) = clock {
         facts.add("clock_mhz", "At a clock of", u64::from(mhz), "MHz");
@@ -99,14 +110,19 @@ pub(super) fn run(
     }
     facts.add("goals_missed", "Goals missed", measured.missed().count() as u64, "");
     if let Some(folder) = &output.report {
-        let path =
-            page(front, &facts, &routes).write(folder, &format!("latency-{}", front.word))?;
+        let path = page(front, &facts, &routes, &errors)
+            .write(folder, &format!("latency-{}", front.word))?;
         facts.add("report", "Report", path.display().to_string(), "");
     }
     facts.print(output.json)
 }
 
-fn page(front: &Front, facts: &Facts, routes: &[Route]) -> Report {
+/// An error rate in a key: 1e3 for one flit in a thousand.
+fn rate_name(rate: &ErrorRate) -> String {
+    format!("{:e}", rate.errors).replace('-', "")
+}
+
+fn page(front: &Front, facts: &Facts, routes: &[Route], errors: &[ErrorRate]) -> Report {
     let title = format!("splitmem latency --port {}", front.word);
     let mut report = Report::new(&title, &command_line());
     report.heading("Figures");
@@ -142,5 +158,43 @@ fn page(front: &Front, facts: &Facts, routes: &[Route]) -> Report {
         drawn.push(Bar { label: route.name.to_owned(), parts });
     }
     report.figure(&bars::svg(&drawn, "cycles"), front.caption);
+    if !errors.is_empty() {
+        error_rates(&mut report, errors);
+    }
     report
+}
+
+/// Throughput against the error rate.
+fn error_rates(report: &mut Report, errors: &[ErrorRate]) {
+    report.heading("Errors on the link");
+    let rows: Vec<Vec<String>> = errors
+        .iter()
+        .map(|rate| {
+            vec![
+                format!("{:e}", rate.errors),
+                format!("{:.4}", rate.requests_per_cycle),
+                rate.hits.to_string(),
+                rate.cycles.to_string(),
+            ]
+        })
+        .collect();
+    report.table(&["hit, of all flits", "MemRd a cycle", "flits hit", "cycles"], &rows);
+    let chart = Chart {
+        x: Axis { label: "Flits hit, of a million".to_owned(), scale: Scale::Log, range: None },
+        y: Axis {
+            label: "MemRd a cycle".to_owned(),
+            scale: Scale::Linear,
+            range: Some((0.0, 1.0)),
+        },
+        series: vec![Series {
+            name: "MemRd over the link".to_owned(),
+            points: errors.iter().map(|r| (r.errors * 1e6, r.requests_per_cycle)).collect(),
+            steps: false,
+        }],
+    };
+    report.figure(
+        &chart.svg(),
+        "Reads that hit the TLB, as fast as the link takes them. A flit that is hit has up to three bits \
+         turned, either way; everything from it on is sent again.",
+    );
 }

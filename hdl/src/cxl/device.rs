@@ -7,8 +7,12 @@
 //! Message fields that are not here mean nothing to a device without metadata and caches: SnpType,
 //! MetaField and MetaValue of M2S are ignored; of S2M the opcode is Cmp (0) or MemData (0), MetaField
 //! No-Op (3), MetaValue 0.
+//!
+//! `ras_*` and `link_*` are [`super::link`]'s, pin by pin of the same name; before another link layer they
+//! are tied to zero, and the link capability here is not to be shown.
 
 use super::front::Front;
+use super::link_registers::LinkRegisters;
 use super::mailbox::CxlMailbox;
 use super::port::WordPort;
 use super::words::{FixedWords, LiveWord, StickyWord, Word};
@@ -67,6 +71,18 @@ pub struct CxlMem {
     pub p_resp_status: Signal<In, Bits<3>>,
     pub p_resp_data: Signal<In, Bits<512>>,
 
+    /// The link layer's errors, pulses in the places of the RAS status registers (8.2.4.17).
+    pub ras_uncorrectable: Signal<In, Bits<17>>,
+    pub ras_correctable: Signal<In, Bits<7>>,
+    /// Its registers; the layout is [`super::link::layer`]'s.
+    pub link_status: Signal<In, Bits<90>>,
+    pub link_control: Signal<Out, Bits<41>>,
+    /// Pulses for the hard IP's error reporting: an error came that is not masked; an uncorrectable one is
+    /// fatal or not, as its severity says.
+    pub error_fatal: Signal<Out, Bit>,
+    pub error_nonfatal: Signal<Out, Bit>,
+    pub error_correctable: Signal<Out, Bit>,
+
     pub r_valid: Signal<In, Bit>,
     pub r_write: Signal<In, Bit>,
     pub r_addr: Signal<In, Bits<17>>,
@@ -94,6 +110,13 @@ pub struct CxlMem {
     uncorrectable_severity: Word,
     correctable: StickyWord,
     correctable_mask: Word,
+    link: LinkRegisters,
+    new_uncorrectable: Signal<Local, Bits<32>>,
+    new_correctable: Signal<Local, Bits<32>>,
+    unmasked: Signal<Local, Bits<32>>,
+    fatal: DFF<Bit>,
+    nonfatal: DFF<Bit>,
+    corrected: DFF<Bit>,
 }
 
 /// What the device is, register by register.
@@ -113,8 +136,6 @@ fn fixed() -> Vec<(u32, u32)> {
         (cxl::CACHEMEM + 8, component(4, 2, cxl::LINK)),
         (cxl::CACHEMEM + 12, component(5, 1, cxl::HDM)),
         // RAS control: no multiple headers, no first-error pointer.
-        // Link: version 2 of the link layer, retry buffer of 64 entries.
-        (cxl::LINK, 2 | 64 << 8),
         // HDM: two decoders, no targets, addresses interleave by bits 8 to 14, poison on decode
         // error, host-only coherent.
         (cxl::HDM, 1 | 1 << 8 | 1 << 9 | 1 << 10 | 2 << 21),
@@ -151,8 +172,10 @@ impl CxlMem {
           ndr_valid ndr_ready ndr_tag ndr_ld_id drs_valid drs_ready drs_tag drs_ld_id drs_poison
           drs_data dev_load p_req_valid p_req_ready p_req_op p_req_tag p_req_pid p_req_va
           p_req_mask p_req_data p_resp_valid p_resp_ready p_resp_tag p_resp_status p_resp_data
-          r_valid r_write r_addr r_wdata r_done r_rdata k_valid k_write k_addr k_wdata k_done
-          k_rdata irq resets words front mailbox fixed_data reasons)
+          ras_uncorrectable ras_correctable link_status link_control error_fatal error_nonfatal
+          error_correctable r_valid r_write r_addr r_wdata r_done r_rdata k_valid k_write k_addr k_wdata k_done
+          k_rdata irq resets words front mailbox fixed_data reasons link new_uncorrectable
+          new_correctable unmasked fatal nonfatal corrected)
     }
 
     /// Marks the pins as driven from outside, which RustHDL wants before it emits.
@@ -162,7 +185,8 @@ impl CxlMem {
         }
         connect!(clock reset mem_enable req_valid req_opcode req_tag req_address req_ld_id rwd_valid
             rwd_opcode rwd_tag rwd_address rwd_ld_id rwd_poison rwd_mask rwd_data ndr_ready drs_ready
-            p_req_ready p_resp_valid p_resp_tag p_resp_status p_resp_data r_valid r_write r_addr
+            p_req_ready p_resp_valid p_resp_tag p_resp_status p_resp_data ras_uncorrectable
+            ras_correctable link_status r_valid r_write r_addr
             r_wdata k_valid k_write k_addr k_wdata);
         self.connect_all();
     }
@@ -179,8 +203,8 @@ impl Logic for CxlMem {
     fn update(&mut self) {
         clock!(self, clock, words, front, mailbox, status);
         clock!(self, clock, uncorrectable, uncorrectable_mask, uncorrectable_severity);
-        clock!(self, clock, correctable, correctable_mask);
-        dff_setup!(self, clock, resets, fixed_data);
+        clock!(self, clock, correctable, correctable_mask, link);
+        dff_setup!(self, clock, resets, fixed_data, fatal, nonfatal, corrected);
         self.resets.d.next = self.reset.val();
         self.words.reset.next = self.resets.q.val();
 
@@ -253,8 +277,24 @@ impl Logic for CxlMem {
         self.correctable_mask.bus.next = self.words.bus.val();
         self.correctable_mask.locked.next = false;
         // Bit 9: reserved encoding; bit 5: poison received.
-        self.uncorrectable.set.next = bit_cast::<32, 1>(self.front.reserved.val().into()) << 9;
-        self.correctable.set.next = bit_cast::<32, 1>(self.front.poison_in.val().into()) << 5;
+        self.new_uncorrectable.next = (bit_cast::<32, 1>(self.front.reserved.val().into()) << 9)
+            | bit_cast::<32, 17>(self.ras_uncorrectable.val());
+        self.new_correctable.next = (bit_cast::<32, 1>(self.front.poison_in.val().into()) << 5)
+            | bit_cast::<32, 7>(self.ras_correctable.val());
+        self.uncorrectable.set.next = self.new_uncorrectable.val();
+        self.correctable.set.next = self.new_correctable.val();
+        self.unmasked.next = self.new_uncorrectable.val() & (!self.uncorrectable_mask.value.val());
+        self.fatal.d.next = (self.unmasked.val() & self.uncorrectable_severity.value.val()).any();
+        self.nonfatal.d.next =
+            (self.unmasked.val() & (!self.uncorrectable_severity.value.val())).any();
+        self.corrected.d.next =
+            (self.new_correctable.val() & (!self.correctable_mask.value.val())).any();
+        self.error_fatal.next = self.fatal.q.val();
+        self.error_nonfatal.next = self.nonfatal.q.val();
+        self.error_correctable.next = self.corrected.q.val();
+        self.link.bus.next = self.words.bus.val();
+        self.link.status.next = self.link_status.val();
+        self.link_control.next = self.link.control.val();
         self.fixed.address.next = self.words.bus.val().address;
         self.fixed_data.d.next = self.fixed.read_data.val();
         self.reasons.next = bit_cast::<32, 1>(self.mailbox.doorbell.val().into())
@@ -263,7 +303,7 @@ impl Logic for CxlMem {
         self.status.value.next = self.reasons.val();
         self.irq.next = self.reasons.val().any();
         self.words.read_data.next = (self.front.read_data.val() | self.mailbox.read_data.val())
-            | (self.fixed_data.q.val() | self.status.read_data.val())
+            | ((self.fixed_data.q.val() | self.status.read_data.val()) | self.link.read_data.val())
             | ((self.uncorrectable.read_data.val() | self.uncorrectable_mask.read_data.val())
                 | (self.uncorrectable_severity.read_data.val()
                     | (self.correctable.read_data.val() | self.correctable_mask.read_data.val())));

@@ -9,6 +9,7 @@
 //! | [`poison`] | lines whose data are known to be bad |
 //! | [`events`] | what was answered with poison, for the monitor |
 //! | [`mailbox`] | device status and the mailbox |
+//! | [`link_registers`] | the link capability |
 //! | [`port`], [`words`] | the register buses and what hangs on them |
 //!
 //! Section numbers are those of the CXL specification 3.1.
@@ -18,6 +19,7 @@ pub mod device;
 pub mod events;
 pub mod front;
 pub mod link;
+pub mod link_registers;
 pub mod mailbox;
 pub mod poison;
 pub mod port;

@@ -436,7 +436,8 @@ impl Logic for HostReads {
         if self.expire.val() {
             self.dead.d.next = self.dead.q.val() + 1;
         } else if self.tick.val() {
-            self.expired.d.next = self.expired.q.val()
+            // A read may have ended in this very cycle, though its time was over before.
+            self.expired.d.next = (self.expired.q.val() & (!self.clear.val()))
                 | (self.old.q.val() & (!self.clear.val()) & self.active.q.val());
             self.old.d.next = (self.active.q.val() | self.set.val()) & (!self.clear.val());
         }

@@ -8,6 +8,7 @@ use splitmem_abi::cxl::LinkFault;
 use splitmem_cxl_host::flit::{Direction, Flit, FLIT_BYTES};
 use splitmem_cxl_host::link::Link;
 use splitmem_cxl_host::message::{DevLoad, Drs, Message, Ndr, Req, ReqOpcode, Rwd, RwdOpcode};
+use splitmem_hdl::cxl::link::CONTROL_AT_RESET;
 
 use crate::verilated::Verilated;
 
@@ -100,6 +101,7 @@ impl Bench {
     /// A link after reset, the physical layer up; `flight` flit times from end to end.
     pub fn new(verilog: &str, seed: u64, flight: usize) -> Self {
         let mut dut = Verilated::new("cxl_link", verilog, seed as u32);
+        dut.set("link_control", CONTROL_AT_RESET);
         dut.set("reset", 1);
         (0..4).for_each(|_| dut.tick());
         dut.set("reset", 0);

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use splitmem_abi::request::Line;
+use splitmem_cxl_host::flit::Flit;
 use splitmem_cxl_host::link::LinkCounts;
 use splitmem_cxl_host::message::{DevLoad, Drs, Message, Ndr, Req, ReqOpcode, Rwd, RwdOpcode};
 
@@ -42,6 +43,8 @@ pub struct FrontSeen {
     pub accepted: Option<u16>,
     /// Tags of the DRS and the NDR that were taken.
     pub answered: [Option<u16>; 2],
+    /// Errors that the device has reported: fatal, not fatal, corrected.
+    pub reported: [bool; 3],
 }
 
 /// A register access under way.
@@ -198,6 +201,27 @@ impl CxlFront {
         self.link.as_ref().map(Linked::counts).unwrap_or_default()
     }
 
+    /// Flits that were hit on the link.
+    pub fn link_hits(&self) -> u64 {
+        self.link.as_ref().map_or(0, Linked::hits)
+    }
+
+    /// The host's end of the link begins anew, as it has to once the device's was reset. What was under
+    /// way is forgotten.
+    pub fn restart_link(&mut self) {
+        self.in_flight = 0;
+        if let Some(link) = &mut self.link {
+            link.restart();
+        }
+    }
+
+    /// The next flit to the device is this one, whatever the host has to send.
+    pub fn forge(&mut self, flit: Flit) {
+        if let Some(link) = &mut self.link {
+            link.forge(flit);
+        }
+    }
+
     /// Flits that passed the link's pins in the last cycle.
     pub fn flits_seen(&self) -> FlitsSeen {
         self.link.as_ref().map(Linked::seen).unwrap_or_default()
@@ -328,7 +352,10 @@ impl CxlFront {
 
     fn settle(&mut self) {
         let (pins, outs) = (&mut *self.inputs, &*self.outputs);
-        self.seen = FrontSeen::default();
+        self.seen = FrontSeen {
+            reported: [outs.error_fatal, outs.error_nonfatal, outs.error_correctable],
+            ..FrontSeen::default()
+        };
         let mut taken = [None; 2];
         if pins.req_valid && outs.req_ready {
             self.seen.accepted = Some(pins.req_tag);

@@ -47,6 +47,10 @@ pub(super) struct Linked {
     options: LinkOptions,
     rng: SmallRng,
     away: u32,
+    /// Flits that were hit.
+    hits: u64,
+    /// To be sent in the place of what the host has.
+    forged: Option<Flit>,
     failure: Option<String>,
     seen: FlitsSeen,
 }
@@ -64,6 +68,8 @@ impl Linked {
             options,
             rng: SmallRng::seed_from_u64(options.seed),
             away: 0,
+            hits: 0,
+            forged: None,
             failure: None,
             seen: FlitsSeen::default(),
         })
@@ -97,11 +103,35 @@ impl Linked {
         self.seen
     }
 
+    /// Flits that were hit on their way, both ways.
+    pub fn hits(&self) -> u64 {
+        self.hits
+    }
+
+    /// The host's end begins anew, as it must when the device's does; what is on the wires is lost.
+    pub fn restart(&mut self) {
+        self.host = Link::new(Direction::ToDevice);
+        self.failure = None;
+        self.clear_wires();
+    }
+
+    /// Sends this flit next, whatever the host has to send.
+    pub fn forge(&mut self, flit: Flit) {
+        self.forged = Some(flit);
+    }
+
+    fn clear_wires(&mut self) {
+        for wire in [&mut self.down, &mut self.up] {
+            wire.iter_mut().for_each(|flit| *flit = None);
+        }
+    }
+
     fn pass(&mut self, down: bool, flit: Option<Flit>) -> Option<Flit> {
         let wire = if down { &mut self.down } else { &mut self.up };
         wire.push_back(flit);
         let mut flit = wire.pop_front().flatten()?;
         if self.options.errors > 0.0 && self.rng.random_bool(self.options.errors) {
+            self.hits += 1;
             for _ in 0..self.rng.random_range(1..=3) {
                 flit.0[self.rng.random_range(0..FLIT_BYTES)] ^= 1 << self.rng.random_range(0..8);
             }
@@ -113,14 +143,16 @@ impl Linked {
     pub fn low(&mut self, device: &DeviceOutputs, reset: bool, pins: &mut DeviceInputs) {
         if self.away == 0 && self.outputs.retrain {
             self.away = TRAINING;
-            for wire in [&mut self.down, &mut self.up] {
-                wire.iter_mut().for_each(|flit| *flit = None);
-            }
+            self.clear_wires();
             self.host.reinit();
         }
         let up = !reset && self.away == 0;
         self.away = self.away.saturating_sub(1);
-        let flit = if up { self.host.transmit() } else { None };
+        let flit = match self.forged.take() {
+            Some(forged) if up => Some(forged),
+            _ if up => self.host.transmit(),
+            _ => None,
+        };
         let flit = self.pass(true, flit);
         let link = &mut *self.inputs;
         (link.reset, link.phy_up, link.tx_ready) = (reset, up, up);
@@ -139,6 +171,7 @@ impl Linked {
         link.drs_poison = device.drs_poison;
         link.drs_data = device.drs_data;
         link.dev_load = device.dev_load;
+        link.link_control = device.link_control;
         self.model.low(&self.inputs, &mut self.outputs);
 
         let out = &*self.outputs;
@@ -157,6 +190,9 @@ impl Linked {
         pins.rwd_data = out.rwd_data;
         pins.ndr_ready = out.ndr_ready;
         pins.drs_ready = out.drs_ready;
+        pins.ras_uncorrectable = out.ras_uncorrectable;
+        pins.ras_correctable = out.ras_correctable;
+        pins.link_status = out.link_status;
         if let (Some(fault), None) = (LinkFault::from_code(out.fault), &self.failure) {
             self.failure = Some(format!("the device gave the link up: {fault:?}"));
         }

@@ -28,6 +28,7 @@ pub(super) struct Inputs {
     pub dev_load: u8,
     pub ndr_tag: u16,
     pub drs_tag: u16,
+    pub link_control: u64,
     pub drs_data: [u8; 64],
     pub rx_flit: [u8; FLIT_BYTES],
 }
@@ -47,12 +48,15 @@ pub(super) struct Outputs {
     pub ndr_ready: bool,
     pub drs_ready: bool,
     pub fault: u8,
+    pub ras_correctable: u8,
     pub req_tag: u16,
     pub rwd_tag: u16,
+    pub ras_uncorrectable: u32,
     pub req_address: u64,
     pub rwd_address: u64,
     pub rwd_mask: u64,
     pub rwd_data: [u8; 64],
+    pub link_status: [u8; 12],
     pub tx_flit: [u8; FLIT_BYTES],
 }
 
@@ -73,6 +77,7 @@ impl Default for Inputs {
             dev_load: 0,
             ndr_tag: 0,
             drs_tag: 0,
+            link_control: 0,
             drs_data: [0; 64],
             rx_flit: [0; FLIT_BYTES],
         }
@@ -94,12 +99,15 @@ impl Default for Outputs {
             ndr_ready: false,
             drs_ready: false,
             fault: 0,
+            ras_correctable: 0,
             req_tag: 0,
             rwd_tag: 0,
+            ras_uncorrectable: 0,
             req_address: 0,
             rwd_address: 0,
             rwd_mask: 0,
             rwd_data: [0; 64],
+            link_status: [0; 12],
             tx_flit: [0; FLIT_BYTES],
         }
     }
@@ -169,6 +177,7 @@ mod tests {
             size_of::<Outputs>(),
             offset_of!(Outputs, req_tag),
             offset_of!(Outputs, rwd_mask),
+            offset_of!(Outputs, link_status),
             offset_of!(Outputs, tx_flit),
         ];
         let mut theirs = [0; 16];

@@ -24,7 +24,7 @@ mod rig;
 mod scale;
 mod speed;
 
-pub use cxl::{measure_cxl, Route};
+pub use cxl::{measure_cxl, ErrorRate, Route};
 pub use pcie::measure_pcie;
 
 use crate::component::ComponentError;
@@ -185,6 +185,17 @@ impl Figure {
     fn at_most(&mut self, most: f64) {
         self.reach = Some(Reach::AtMost(most));
     }
+}
+
+/// What was measured of a front end.
+#[derive(Clone, Debug)]
+pub struct FrontReport {
+    /// The figures.
+    pub report: Report,
+    /// Single requests, stage by stage.
+    pub routes: Vec<Route>,
+    /// The rate over a link with errors, by rising error rate; empty for a front end without a link.
+    pub errors: Vec<ErrorRate>,
 }
 
 /// Why nothing could be measured.

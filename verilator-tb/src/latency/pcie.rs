@@ -7,7 +7,7 @@
 use super::cxl::Route;
 use super::monitor::{alloc, boot, command};
 use super::rig::misbehaved;
-use super::{LatencyError, Options, Report};
+use super::{FrontReport, LatencyError, Options, Report};
 use crate::dram::IdealMemory;
 use crate::hw::Hw;
 use crate::machine::MonitorOptions;
@@ -59,7 +59,7 @@ struct Bench {
 ///
 /// # Errors
 /// [`LatencyError`].
-pub fn measure_pcie(hw: Hw, seed: u64) -> Result<(Report, Vec<Route>), LatencyError> {
+pub fn measure_pcie(hw: Hw, seed: u64) -> Result<FrontReport, LatencyError> {
     let mut bench = Bench::new(hw, seed)?;
     // Once to give the pages their frames, which is not what is measured.
     bench.dma(DmaOp::Write, PAGES)?;
@@ -86,7 +86,7 @@ pub fn measure_pcie(hw: Hw, seed: u64) -> Result<(Report, Vec<Route>), LatencyEr
     report.add("dma_bytes_per_cycle", label, out, "bytes/cycle");
     let label = "DMA from the host, sustained";
     report.add("dma_write_bytes_per_cycle", label, home, "bytes/cycle");
-    Ok((report, routes))
+    Ok(FrontReport { report, routes, errors: Vec::new() })
 }
 
 impl Bench {
@@ -306,7 +306,7 @@ mod tests {
 
     #[test]
     fn pages_stream_at_most_of_the_ports_width() {
-        let (report, routes) = measure_pcie(Hw::Large, 1).unwrap();
+        let FrontReport { report, routes, .. } = measure_pcie(Hw::Large, 1).unwrap();
         let value = |key| report.figure(key).unwrap().value;
         println!("{:?}\n{routes:?}", report.figures);
         // The port moves 64 bytes a cycle.

@@ -3,6 +3,7 @@
 //! meet.
 
 mod golden;
+mod link;
 mod mailbox;
 
 use std::collections::{HashMap, HashSet};

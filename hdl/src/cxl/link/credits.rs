@@ -4,18 +4,23 @@ use super::inbox::ROOM;
 use crate::prim::Param;
 use rust_hdl::prelude::*;
 
-/// Credits that wait to be returned: the room at first, then one for each message that was taken. What
-/// a flit returns is a power of two, so the rest goes with a later flit.
+/// Credits that wait to be returned: at first as many as are to be given, at most the room; then one for
+/// each message that was taken. What a flit returns is a power of two, so the rest goes with a later flit.
 #[derive(LogicBlock, Default)]
 pub struct CreditsOwed {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
+    /// Credits to be given, as the reset finds them.
+    pub given: Signal<In, Bits<10>>,
+    /// None is returned yet.
+    pub stalled: Signal<In, Bit>,
     pub taken: Signal<In, Bit>,
     /// A flit leaves that returns `code`.
     pub returns: Signal<In, Bit>,
     /// For the flit header; bit 3 says that the credits are CXL.mem's.
     pub code: Signal<Out, Bits<4>>,
     pub any: Signal<Out, Bit>,
+    pub count: Signal<Out, Bits<7>>,
     owed: DFF<Bits<7>>,
     most: Signal<Local, Bits<7>>,
     room: Param<Bits<7>>,
@@ -62,13 +67,22 @@ impl Logic for CreditsOwed {
             self.code.next = 15.into();
             self.most.next = 64.into();
         }
+        if self.stalled.val() {
+            self.any.next = false;
+            self.code.next = 0.into();
+            self.most.next = 0.into();
+        }
+        self.count.next = self.owed.q.val();
         self.owed.d.next = self.owed.q.val() + bit_cast::<7, 1>(self.taken.val().into());
         if self.returns.val() {
             self.owed.d.next =
                 (self.owed.q.val() - self.most.val()) + bit_cast::<7, 1>(self.taken.val().into());
         }
         if self.reset.val() {
-            self.owed.d.next = self.room.val();
+            self.owed.d.next = bit_cast::<7, 10>(self.given.val());
+            if self.given.val().get_bits::<4>(6).any() {
+                self.owed.d.next = self.room.val();
+            }
         }
     }
 }
@@ -85,6 +99,7 @@ pub struct CreditsHeld {
     /// A message leaves; only while `any`.
     pub used: Signal<In, Bit>,
     pub any: Signal<Out, Bit>,
+    pub count: Signal<Out, Bits<10>>,
     held: DFF<Bits<10>>,
     some: DFF<Bit>,
     more: Signal<Local, Bits<11>>,
@@ -96,6 +111,7 @@ impl Logic for CreditsHeld {
     fn update(&mut self) {
         dff_setup!(self, clock, held, some);
         self.any.next = self.some.q.val();
+        self.count.next = self.held.q.val();
         self.more.next = 0.into();
         // Credits of CXL.cache (bit 3 clear) are none to this device.
         if self.given.val() && self.code.val().get_bit(3) {

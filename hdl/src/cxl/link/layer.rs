@@ -1,7 +1,25 @@
 //! The link layer: flits on one side, channels of messages on the other.
+//!
+//! | bits of `link_control` | what |
+//! | --- | --- |
+//! | 0 | reset: the link begins anew |
+//! | 1 | INIT.Param is not sent yet, RETRY.Idle in its place |
+//! | 2 | the first credits are not given yet |
+//! | 12:3, 22:13 | credits for Req and for RwD that the link begins with; at most 64 count |
+//! | 30:23 | acknowledgements that are sent by themselves |
+//! | 40:31 | cycles that acknowledgements and credits wait for a message to go with |
+//!
+//! | bits of `link_status` | what |
+//! | --- | --- |
+//! | 45:0 | what the other end told of itself: [`super::heard`] |
+//! | 47:46 | INIT_State: 0 INIT.Param is to be sent, 1 was sent, 2 came too, 3 credits are given |
+//! | 55:48 | places of the retry buffer in use |
+//! | 62:56, 69:63 | credits for Req and for RwD that wait to be returned |
+//! | 79:70, 89:80 | credits for NDR and for DRS that the other end gave |
 
 use super::check::Check;
 use super::credits::{CreditsHeld, CreditsOwed};
+use super::heard::Heard;
 use super::inbox::Inbox;
 use super::pack::Pack;
 use super::replay::Replay;
@@ -60,6 +78,10 @@ pub struct CxlLink {
     pub drs_data: Signal<In, Bits<512>>,
     pub dev_load: Signal<In, Bits<2>>,
 
+    /// What the link capability's registers say and show; the layout is above. Without them, drive
+    /// [`super::CONTROL_AT_RESET`].
+    pub link_control: Signal<In, Bits<41>>,
+    pub link_status: Signal<Out, Bits<90>>,
     /// INIT.Param came and the link was not given up.
     pub up: Signal<Out, Bit>,
     /// Why it was given up: `abi::cxl::LinkFault`, 0 if it was not. Only a reset begins it anew.
@@ -82,7 +104,13 @@ pub struct CxlLink {
     rwds_owed: CreditsOwed,
     ndrs_held: CreditsHeld,
     drss_held: CreditsHeld,
+    heard: Heard,
     told: DFF<Bit>,
+    /// Credits were given.
+    begun: DFF<Bit>,
+    waits: Signal<Local, Bit>,
+    both: Signal<Local, Bit>,
+    init_state: Signal<Local, Bits<2>>,
     code: Signal<Local, Bits<4>>,
     tells: Signal<Local, Bit>,
 }
@@ -98,9 +126,10 @@ impl CxlLink {
         } clock reset phy_up retrain rx_valid rx_flit tx_valid tx_ready tx_flit req_valid req_ready
           req_opcode req_tag req_address req_ld_id rwd_valid rwd_ready rwd_opcode rwd_tag
           rwd_address rwd_ld_id rwd_poison rwd_mask rwd_data ndr_valid ndr_ready ndr_tag ndr_ld_id
-          drs_valid drs_ready drs_tag drs_ld_id drs_poison drs_data dev_load up fault
-          ras_uncorrectable ras_correctable resets check unpack pack send ndrs_held drss_held told
-          code tells)
+          drs_valid drs_ready drs_tag drs_ld_id drs_poison drs_data dev_load link_control link_status
+          up fault
+          ras_uncorrectable ras_correctable resets check unpack pack send ndrs_held drss_held heard told
+          begun waits both init_state code tells)
     }
 
     /// Marks the pins as driven from outside, which RustHDL wants before it emits.
@@ -109,7 +138,7 @@ impl CxlLink {
             ($($pin:ident)+) => { $( self.$pin.connect(); )+ };
         }
         connect!(clock reset phy_up rx_valid rx_flit tx_ready req_ready rwd_ready ndr_valid ndr_tag
-            ndr_ld_id drs_valid drs_tag drs_ld_id drs_poison drs_data dev_load);
+            ndr_ld_id drs_valid drs_tag drs_ld_id drs_poison drs_data dev_load link_control);
         self.connect_all();
     }
 }
@@ -124,9 +153,10 @@ impl Logic for CxlLink {
     #[hdl_gen]
     fn update(&mut self) {
         clock!(self, clock, check, unpack, inbox, retry, replay, pack, send);
-        clock!(self, clock, reqs_owed, rwds_owed, ndrs_held, drss_held);
-        dff_setup!(self, clock, resets, told);
-        self.resets.d.next = self.reset.val();
+        clock!(self, clock, reqs_owed, rwds_owed, ndrs_held, drss_held, heard);
+        dff_setup!(self, clock, resets, told, begun);
+        self.resets.d.next = self.reset.val() || self.link_control.val().get_bit(0);
+        self.heard.reset.next = self.resets.q.val();
         self.check.reset.next = self.resets.q.val();
         self.unpack.reset.next = self.resets.q.val();
         self.inbox.reset.next = self.resets.q.val();
@@ -207,6 +237,41 @@ impl Logic for CxlLink {
         self.replay.rewind.next = self.send.answer_sent.val();
         self.replay.rewind_to.next = self.retry.asked_from.val();
         self.replay.advance.next = self.send.advance.val();
+
+        // What the registers say.
+        self.waits.next = self.link_control.val().get_bit(2) && !self.begun.q.val();
+        self.both.next = self.send.began.val() && self.retry.open.val();
+        if self.both.val() && !self.waits.val() {
+            self.begun.d.next = true;
+        }
+        self.init_state.next = 0.into();
+        if self.send.began.val() && !self.retry.down.val() {
+            self.init_state.next = 1.into();
+            if self.retry.open.val() {
+                self.init_state.next = 2.into();
+                if self.begun.q.val() {
+                    self.init_state.next = 3.into();
+                }
+            }
+        }
+        self.send.init_stall.next = self.link_control.val().get_bit(1);
+        self.send.force_acks.next = self.link_control.val().get_bits::<8>(23);
+        self.send.flush_after.next = self.link_control.val().get_bits::<10>(31);
+        self.reqs_owed.given.next = self.link_control.val().get_bits::<10>(3);
+        self.rwds_owed.given.next = self.link_control.val().get_bits::<10>(13);
+        self.reqs_owed.stalled.next = self.waits.val();
+        self.rwds_owed.stalled.next = self.waits.val();
+        self.heard.slots.next = self.check.slots.val();
+        self.heard.init.next = self.retry.inits.val();
+        self.heard.request.next = self.retry.asks.val();
+        self.heard.answer.next = self.retry.answers.val();
+        self.link_status.next = (bit_cast::<90, 46>(self.heard.told.val())
+            | (bit_cast::<90, 2>(self.init_state.val()) << 46))
+            | ((bit_cast::<90, 7>(self.replay.used.val()) << 48)
+                | ((bit_cast::<90, 7>(self.reqs_owed.count.val()) << 56)
+                    | (bit_cast::<90, 7>(self.rwds_owed.count.val()) << 63)))
+            | ((bit_cast::<90, 10>(self.ndrs_held.count.val()) << 70)
+                | (bit_cast::<90, 10>(self.drss_held.count.val()) << 80));
 
         // Credits.
         self.reqs_owed.taken.next = self.inbox.req_taken.val();
@@ -296,6 +361,7 @@ impl Logic for CxlLink {
                 | (bit_cast::<7, 1>(self.retry.lost.val().into()) << 6));
         if self.resets.q.val() {
             self.told.d.next = false;
+            self.begun.d.next = false;
         }
     }
 }

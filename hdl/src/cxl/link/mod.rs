@@ -13,6 +13,7 @@
 //! | [`layer`] | the whole |
 //! | [`check`], [`crc`] | a flit from the pins, and whether its CRC is right |
 //! | [`retry`] | whether it counts; asking for flits again, being asked |
+//! | [`heard`] | what the other end told of itself, for the registers |
 //! | [`unpack`] | slots to messages |
 //! | [`inbox`] | messages that wait for the transaction layer |
 //! | [`credits`] | credits owed to the other end, and held of it |
@@ -30,6 +31,7 @@
 pub mod check;
 pub mod crc;
 pub mod credits;
+pub mod heard;
 pub mod inbox;
 pub mod layer;
 pub mod pack;
@@ -39,6 +41,10 @@ pub mod send;
 pub mod unpack;
 
 use rust_hdl::prelude::generate_verilog;
+
+/// What the pins `link_control` are to be where no registers drive them: 64 credits of either kind,
+/// acknowledgements sent by themselves from 16 on or after 32 cycles.
+pub const CONTROL_AT_RESET: u64 = 64 << 3 | 64 << 13 | 16 << 23 | 32 << 31;
 
 /// The Verilog of the link layer, module `cxl_link`.
 pub fn emit() -> String {

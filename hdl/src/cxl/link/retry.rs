@@ -60,6 +60,9 @@ pub struct Retry {
     pub asked_from: Signal<Out, Bits<6>>,
     pub asked_number: Signal<Out, Bits<5>>,
     pub asks: Signal<Out, Bit>,
+    /// Pulses: INIT.Param came; an answer of the other end came, ours or not.
+    pub inits: Signal<Out, Bit>,
+    pub answers: Signal<Out, Bit>,
     /// Our own request is to be sent; the last flit of the sequence leaves.
     pub request: Signal<Out, Bit>,
     pub expected: Signal<Out, Bits<8>>,
@@ -237,6 +240,9 @@ impl Logic for Retry {
             self.acks.next = self.acked.val();
         }
 
+        self.inits.next = self.counts.val() && (self.control.val() && self.is_init.val());
+        self.answers.next = self.came_answer.val();
+
         // In order.
         self.expected.next = self.eseq.q.val();
         self.eseq_next.next = self.eseq.q.val() + 1;
@@ -245,7 +251,7 @@ impl Logic for Retry {
             if self.eseq_next.val() == self.wrap.q.val() {
                 self.eseq.d.next = 0.into();
             }
-            if self.control.val() && self.is_init.val() {
+            if self.inits.val() {
                 self.opened.d.next = true;
                 self.wrap.d.next = self.slots.val().get_bits::<8>(88);
             }

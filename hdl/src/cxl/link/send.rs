@@ -15,9 +15,6 @@ use rust_hdl::prelude::*;
 
 /// RETRY.Frame before a RETRY.Req or RETRY.Ack.
 const FRAMES: u64 = 5;
-/// Acknowledgements that are sent by themselves, and cycles that they and credits may wait.
-const FORCE_ACKS: u64 = 16;
-const FLUSH: u64 = 32;
 
 #[derive(LogicBlock, Default)]
 pub struct Send {
@@ -26,6 +23,13 @@ pub struct Send {
     pub tx_valid: Signal<Out, Bit>,
     pub tx_flit: Signal<Out, Bits<528>>,
     pub tx_ready: Signal<In, Bit>,
+
+    /// INIT.Param is not sent yet; it was.
+    pub init_stall: Signal<In, Bit>,
+    pub began: Signal<Out, Bit>,
+    /// Acknowledgements that are sent by themselves, and cycles that they and credits may wait.
+    pub force_acks: Signal<In, Bits<8>>,
+    pub flush_after: Signal<In, Bits<10>>,
 
     /// From [`super::retry`].
     pub hush: Signal<In, Bit>,
@@ -91,7 +95,7 @@ pub struct Send {
     requesting: DFF<Bit>,
     frames: DFF<Bits<3>>,
     init_sent: DFF<Bit>,
-    flush: DFF<Bits<6>>,
+    flush: DFF<Bits<10>>,
 
     sealed: Signal<Local, Bits<528>>,
     second_moves: Signal<Local, Bit>,
@@ -105,6 +109,8 @@ pub struct Send {
     ready: Signal<Local, Bit>,
     wants_header: Signal<Local, Bit>,
     llcrd_room: Signal<Local, Bit>,
+    pending: Signal<Local, Bit>,
+    flushes: Signal<Local, Bit>,
     starving: Signal<Local, Bit>,
     frame: Signal<Local, Bit>,
     answer: Signal<Local, Bit>,
@@ -148,7 +154,9 @@ impl Logic for Send {
         self.replay.next = self.rest.val() && self.again.val();
         self.data.next = self.rest.val() && (!self.again.val() && self.all_data.val());
         self.ready.next = self.rest.val() && !(self.again.val() || self.all_data.val());
-        self.init.next = (self.ready.val() && self.alive.val()) && !self.init_sent.q.val();
+        self.init.next = (self.ready.val() && self.alive.val())
+            && (!self.init_sent.q.val() && !self.init_stall.val());
+        self.began.next = self.init_sent.q.val();
         // Of a line that begins, the flit with its end must find room too, and one more place stays
         // for a flit that acknowledges.
         self.with_drs.next =
@@ -158,14 +166,17 @@ impl Logic for Send {
         self.wants_header.next = self.due.val() || (self.with_drs.val() || self.with_ndr.val());
         self.messages.next =
             (self.ready.val() && self.init_sent.q.val()) && self.wants_header.val();
-        self.starving.next =
-            self.owed.val().get_bits::<4>(4).any() || self.flush.q.val().get_bit(5);
+        // Acknowledging one flit by itself would be answered by the same, without end.
+        self.pending.next = self.credits_owed.val() || self.owed.val().get_bits::<7>(1).any();
+        self.flushes.next = self.flush.q.val() >= self.flush_after.val();
+        self.starving.next = (self.owed.val().any() && (self.owed.val() >= self.force_acks.val()))
+            || (self.pending.val() && self.flushes.val());
         self.llcrd_room.next =
             (self.used.val() < 62) || ((self.used.val() == 62) && self.owed.val().any());
         self.llcrd.next = (self.ready.val() && self.init_sent.q.val())
             && (!self.wants_header.val() && (self.starving.val() && self.llcrd_room.val()));
         self.idle.next = self.ready.val()
-            && (!self.alive.val()
+            && ((!self.alive.val() || (!self.init_sent.q.val() && self.init_stall.val()))
                 || ((self.init_sent.q.val() && self.waits.val())
                     && !(self.messages.val() || self.llcrd.val())));
 
@@ -193,12 +204,10 @@ impl Logic for Send {
             self.owed_sent.next = self.owed.val();
         }
         self.flush.d.next = 0.into();
-        if !self.returns.val()
-            && (self.credits_owed.val() || self.owed.val().get_bits::<7>(1).any())
-        {
+        if !self.returns.val() && self.pending.val() {
             self.flush.d.next = self.flush.q.val() + 1;
-            if self.flush.q.val().get_bit(5) {
-                self.flush.d.next = 32.into();
+            if self.flushes.val() {
+                self.flush.d.next = self.flush.q.val();
             }
         }
 
@@ -321,4 +330,4 @@ impl Logic for Send {
 }
 
 // Numbers in the code above.
-const _: () = assert!(PLACES == 64 && FRAMES == 5 && FORCE_ACKS == 16 && FLUSH == 32);
+const _: () = assert!(PLACES == 64 && FRAMES == 5);
