@@ -10,7 +10,6 @@
 //   x BYTE   eight clocks
 //   d        chip select goes high
 //   t N      N microseconds pass
-//   l N      N bytes of log follow
 //
 // The FPGA's configuration port is here: CDONE rises when all of BITSTREAM has come in.
 import fs from 'node:fs';
