@@ -20,7 +20,10 @@ pub struct Errno(pub i32);
 
 impl std::fmt::Display for Errno {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        std::io::Error::from_raw_os_error(self.0).fmt(f)
+        // Not the C library's words: for these it looks into the environment, which may be in the very
+        // memory that cannot be had.
+        let kind = std::io::Error::from_raw_os_error(self.0).kind();
+        write!(f, "{kind} (error {})", self.0)
     }
 }
 
@@ -287,4 +290,18 @@ pub fn now() -> u64 {
     // SAFETY: writes `time`. The C library asks the vDSO and takes no lock.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_told_without_the_c_library() {
+        assert_eq!(Errno(libc::ENOMEM).to_string(), "out of memory (error 12)");
+        // One that Rust has no kind for.
+        let other = Errno(libc::EFAULT).to_string();
+        assert!(other.ends_with("(error 14)"), "{other}");
+        assert!(!other.contains("Bad address"), "{other}");
+    }
 }
