@@ -90,7 +90,6 @@ soak: setup ## ten million random requests, hardware against golden model; then 
 	$(CARGO) test -q $(LOCKED) $(PROFILE) -p splitmem-cxl-host --test link -- --ignored --nocapture
 	$(CARGO) test -q $(LOCKED) $(PROFILE) -p splitmem-hdl --test micro -- --ignored --nocapture
 	$(CARGO) test -q $(LOCKED) $(PROFILE) -p splitmem-hdl --test link -- --ignored --nocapture
-	$(CARGO) test -q $(LOCKED) $(PROFILE) -p splitmem --test board -- --ignored --nocapture
 	scripts/fuzz.sh $(FUZZ_INPUTS)
 	$(CARGO) test -q $(LOCKED) $(PROFILE) -p verilator-tb --test firmware -- --ignored --nocapture
 	$(CARGO) build -q $(LOCKED) $(PROFILE) -p splitmem -p splitmem-preload

@@ -46,7 +46,6 @@ fn wordcount(port: &str, text: &str) -> assert_cmd::assert::Assert {
 }
 
 #[test]
-#[ignore = "minutes, with a soft core at the pins: make soak"]
 fn a_workload_runs_through_the_boards_pins() {
     let board = Served::start(&[]);
     let text = "the board that was never there counts the words that never were\n".repeat(8);
@@ -70,7 +69,6 @@ fn a_port_that_is_not_there_is_named() {
 }
 
 #[test]
-#[ignore = "minutes, with a soft core at the pins: make soak"]
 fn a_wire_that_damages_bytes_is_not_noticed() {
     let board = Served::start(&["--noise", "4"]);
     let text = "what the wire has lost the link has said again\n".repeat(4);
