@@ -12,6 +12,8 @@ use crate::component::Component;
 use crate::dram::{Fill, IdealMemory, LineStore};
 use crate::machine::{Machine, MachineError, MonitorOptions, MonitorPlace};
 use crate::soc::{Image, Isolation};
+use rand::rngs::SmallRng;
+use rand::{Rng as _, SeedableRng as _};
 use splitmem_abi::bus::RegisterBus;
 use splitmem_abi::geometry::{PageSize, LINE_SHIFT, PAGE_SHIFT};
 use splitmem_abi::mailbox::{Address, Command, Payload, Permission, Range, ReturnCode};
@@ -29,7 +31,9 @@ const STORM: u32 = 5000;
 /// How often each command is measured.
 const TIMES: u32 = 5;
 /// How long the speed of the simulation is measured.
-const TIME: Duration = Duration::from_millis(800);
+const TIME: Duration = Duration::from_millis(1500);
+/// Pages that are read and written meanwhile.
+const SPEED_PAGES: u32 = 64;
 
 type Dut = Machine<IdealMemory>;
 
@@ -266,15 +270,16 @@ fn storms(
     Ok(())
 }
 
-/// The whole component with the sleeping core beside it, its ports loaded with hits.
+/// The whole component with the sleeping core beside it, under the load of [`super::speed`].
 fn speed(
     options: &Options,
     monitor: MonitorOptions,
     report: &mut Report,
 ) -> Result<(), LatencyError> {
     let mut dut = boot(options, monitor)?;
-    let va = Address::decode(&command(&mut dut, alloc(3, 16))?.payload).0;
+    let va = Address::decode(&command(&mut dut, alloc(3, SPEED_PAGES))?.payload).0;
     let core_clocks = |dut: &Dut| dut.core().map_or(0, crate::soc::SoftCore::clocks);
+    let mut rng = SmallRng::seed_from_u64(options.seed);
     let (mut tag, mut cycles) = (0u16, 0u64);
     let awake = core_clocks(&dut);
     let start = ran();
@@ -283,7 +288,7 @@ fn speed(
             for port in 0..2 {
                 while dut.port(port).queued() < 2 {
                     tag = tag.wrapping_add(1);
-                    let va = va + u64::from(tag % 1024) * 64;
+                    let va = va + rng.random_range(0..u64::from(SPEED_PAGES) * 64) * 64;
                     dut.port(port).send(match tag % 4 {
                         0 => Request::write(tag, 3, va, FULL_MASK, [tag as u8; 64]),
                         _ => Request::read(tag, 3, va),
