@@ -210,7 +210,7 @@ fn mappings_move_shrink_and_change_protection() {
     for page in (0..400).rev() {
         assert_eq!(memory.get(page, 9), if page < 300 { page as u64 + 7 } else { 0 });
     }
-    // Two mappings for the kernel now: it goes by way of the component.
+    // Once more, and it is two mappings for the kernel now.
     let barrier_too = Mapping::new(1);
     let again =
         engine(|e| e.remap(memory.0, 400 * PAGE, 500 * PAGE, Move::Anywhere)).expect("room");
@@ -235,6 +235,36 @@ fn mappings_move_shrink_and_change_protection() {
     (0..100).for_each(|page| assert_eq!(memory.get(page, 9), 0));
     (200..300).for_each(|page| assert_eq!(memory.get(page, 9), page as u64 + 7));
     drop(barrier);
+    check();
+}
+
+#[test]
+fn what_lies_beside_a_moved_mapping_is_found_again() {
+    let Some(_turn) = turn() else { return };
+    // [beside][moved][in the way]: one mapping for the kernel, so all of it has one origin.
+    let beside = Mapping::new(300);
+    let moved = Mapping::new(4);
+    let in_the_way = Mapping::new(6);
+    (0..300).for_each(|page| beside.set(page, 3, page as u64 + 1));
+    (0..4).for_each(|page| moved.set(page, 3, page as u64 + 1001));
+    let first = moved.0;
+    assert_eq!((first, in_the_way.0), (beside.0 + 300 * PAGE, first + 4 * PAGE));
+    let away = engine(|e| e.remap(first, 4 * PAGE, 5 * PAGE, Move::Anywhere)).expect("room");
+    std::mem::forget(moved);
+    drop(in_the_way);
+    // Too large for the gap, so that what was moved cannot grow where it is now, and goes back.
+    let wall = Mapping::new(20);
+    assert_eq!(wall.0, away + 5 * PAGE);
+    engine(|e| e.unmap(away + 4 * PAGE, PAGE)).expect("its last page is its own");
+    let back = engine(|e| e.remap(away, 4 * PAGE, 6 * PAGE, Move::Anywhere)).expect("room");
+    let moved = Mapping(back, 6);
+    assert_eq!(back, first);
+    for page in 0..300 {
+        assert_eq!(beside.get(page, 3), page as u64 + 1, "beside it, page {page}");
+    }
+    for page in 0..6 {
+        assert_eq!(moved.get(page, 3), if page < 4 { page as u64 + 1001 } else { 0 });
+    }
     check();
 }
 

@@ -27,6 +27,7 @@ mod fork;
 mod hold;
 mod leave;
 mod place;
+mod relocate;
 
 use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
@@ -447,33 +448,6 @@ impl Engine {
             at = page + 1;
         }
         self.publish();
-    }
-
-    /// Gives pages other addresses. The kernel's page tables were moved already, and the new place
-    /// held nothing; the pages there count as written, because their protection is gone.
-    pub(super) fn relocate(&mut self, from: usize, to: usize, pages: usize) {
-        let mut at = from;
-        while let Some(page) = self.next_live(at, from + pages) {
-            let target = page - from + to;
-            let mut entry = std::mem::take(&mut self.table[page]);
-            self.stretches[page / STRETCH] -= 1;
-            if entry.has(Entry::RESIDENT) {
-                self.frames[entry.frame()] = target as u32;
-                self.dirty += usize::from(!entry.has(Entry::DIRTY));
-                entry = entry.with(Entry::WRITABLE | Entry::DIRTY).without(Entry::ASSUMED);
-            }
-            self.table[target] = entry;
-            self.stretches[target / STRETCH] += 1;
-            at = page + 1;
-        }
-    }
-
-    /// Watches a range again after the kernel has put another mapping there.
-    pub(super) fn watch(&self, range: Range<usize>) -> Result<(), Unavailable> {
-        let address = self.address(range.start);
-        // SAFETY: own range.
-        let _ = unsafe { sys::advise(address, range.len() * PAGE_BYTES, libc::MADV_NOHUGEPAGE) };
-        self.uffd.register(address, range.len() * PAGE_BYTES)
     }
 
     /// Brings the counts of frames up to date.

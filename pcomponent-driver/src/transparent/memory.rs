@@ -140,7 +140,7 @@ impl Engine {
         self.relocate_to_room(old, new_pages, area.prot, area.counted)
     }
 
-    /// Moves a mapping with its resident pages to where there is room.
+    /// Moves a mapping to where there is room.
     fn relocate_to_room(
         &mut self,
         old: Range<usize>,
@@ -150,39 +150,15 @@ impl Engine {
     ) -> Result<usize, Errno> {
         let start = self.space.map(new_pages, prot, counted).ok_or(ENOMEM)?;
         let (from, to) = (self.address(old.start), self.address(start));
-        let bytes = old.len() * PAGE_BYTES;
-        let flags = (libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED) as usize;
-        // SAFETY: own range; nothing is at the new place, and the program gives up the old one.
-        let moved =
-            sys::result(unsafe { sys::raw(libc::SYS_mremap, [from, bytes, bytes, flags, to, 0]) });
-        let answer = if moved.is_ok() {
-            // The kernel forgot to watch what moved, and left a hole where it was.
-            // SAFETY: own range.
-            unsafe {
-                sys::replace_with_reservation(from, bytes)
-                    .and_then(|()| sys::protect(to, new_pages * PAGE_BYTES, prot))
-            }
-            .map_err(|errno| errno.to_string())
-            .and_then(|()| {
-                let watched = self.watch(old.clone()).and(self.watch(start..start + old.len()));
-                watched.map_err(|error| error.to_string())
-            })
-        } else {
-            // For the kernel it is more than one mapping: the pages go by way of the component.
-            self.evict_range(old.clone()).map_err(|error| error.to_string()).and_then(|()| {
-                // SAFETY: own range.
-                let done = unsafe {
-                    sys::protect(to, new_pages * PAGE_BYTES, prot)
-                        .and_then(|()| sys::protect(from, bytes, libc::PROT_NONE))
-                };
-                done.map_err(|errno| errno.to_string())
-            })
-        };
-        if let Err(why) = answer {
-            super::process::stop(&why);
+        // SAFETY: own range, just taken.
+        if let Err(errno) = unsafe { sys::protect(to, new_pages * PAGE_BYTES, prot) } {
+            self.space.unmap(start..start + new_pages);
+            return Err(errno);
         }
-        self.relocate(old.start, start, old.len());
-        self.space.unmap(old);
+        if let Err(error) = self.relocate(old.start, start, old.len()) {
+            super::process::lost_with(self, &error);
+        }
+        self.unmap(from, old.len() * PAGE_BYTES)?;
         Ok(to)
     }
 

@@ -167,14 +167,6 @@ fn map(address: usize, bytes: usize, prot: i32, flags: i32) -> Result<usize, Err
     result(unsafe { raw(libc::SYS_mmap, args) })
 }
 
-/// Puts a reservation where one of ours is or was.
-///
-/// # Safety
-/// The range is the caller's reservation and nothing in it is used any more.
-pub unsafe fn replace_with_reservation(address: usize, bytes: usize) -> Result<(), Errno> {
-    map(address, bytes, libc::PROT_NONE, libc::MAP_FIXED).map(drop)
-}
-
 /// Changes the protection of a range.
 ///
 /// # Safety

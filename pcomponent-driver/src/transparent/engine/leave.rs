@@ -123,11 +123,7 @@ impl Engine {
         for part in victims.chunks(WINDOW) {
             self.write_back(part)?;
         }
-        let pages = runs(victims.iter().copied());
-        let base = self.base;
-        self.dropper
-            .drop_pages(pages.map(|run| (base + run.start * PAGE_BYTES, run.len() * PAGE_BYTES)))
-            .map_err(refused("take a page"))?;
+        self.drop_pages(victims)?;
         for page in victims {
             self.leave_frame(*page);
             let left = Entry::RESIDENT | Entry::WRITABLE | Entry::DIRTY | Entry::ASSUMED;
@@ -138,6 +134,15 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// Takes pages, in ascending order, from the kernel.
+    pub(super) fn drop_pages(&mut self, pages: &[usize]) -> Result<(), EngineError> {
+        let base = self.base;
+        let runs = runs(pages.iter().copied());
+        self.dropper
+            .drop_pages(runs.map(|run| (base + run.start * PAGE_BYTES, run.len() * PAGE_BYTES)))
+            .map_err(refused("take a page"))
     }
 
     /// Brings the store up to date with at most a window of pages that are about to leave.
@@ -202,33 +207,13 @@ impl Engine {
         Ok(())
     }
 
-    fn is_readable(&self, page: usize) -> bool {
+    pub(super) fn is_readable(&self, page: usize) -> bool {
         self.space.area(page).is_some_and(|(_, area)| area.prot & libc::PROT_READ != 0)
-    }
-
-    /// Takes all pages of a range out of their frames.
-    pub(in crate::transparent) fn evict_range(
-        &mut self,
-        range: Range<usize>,
-    ) -> Result<(), EngineError> {
-        let mut victims = Vec::with_capacity(BATCH);
-        let mut at = range.start;
-        while let Some(page) = self.next_live(at, range.end) {
-            if self.table[page].has(Entry::RESIDENT) {
-                victims.push(page);
-            }
-            if victims.len() == BATCH {
-                self.leave(&victims)?;
-                victims.clear();
-            }
-            at = page + 1;
-        }
-        self.leave(&victims)
     }
 }
 
 /// Runs of neighbours in ascending numbers.
-fn runs(pages: impl Iterator<Item = usize>) -> impl Iterator<Item = Range<usize>> {
+pub(super) fn runs(pages: impl Iterator<Item = usize>) -> impl Iterator<Item = Range<usize>> {
     let mut pages = pages.peekable();
     std::iter::from_fn(move || {
         let start = pages.next()?;

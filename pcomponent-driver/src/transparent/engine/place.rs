@@ -108,7 +108,7 @@ impl Engine {
         }
     }
 
-    fn map_in(&self, run: Run, bytes: &[u8]) -> Result<(), EngineError> {
+    pub(super) fn map_in(&self, run: Run, bytes: &[u8]) -> Result<(), EngineError> {
         map_in(&self.uffd, self.base, run, bytes)
     }
 }
@@ -119,12 +119,12 @@ const SAMPLED: u32 = 8;
 
 /// Neighbours that are placed alike.
 #[derive(Clone, Copy)]
-struct Run {
-    first: usize,
-    len: usize,
-    writable: bool,
+pub(super) struct Run {
+    pub first: usize,
+    pub len: usize,
+    pub writable: bool,
     /// They come in writable by habit, and what they hold is to be compared when they leave.
-    assumed: bool,
+    pub assumed: bool,
 }
 
 impl Run {
@@ -157,7 +157,7 @@ fn map_in(uffd: &Uffd, base: usize, run: Run, bytes: &[u8]) -> Result<(), Engine
     }
 }
 
-fn page_bytes(pages: &[Page]) -> &[u8] {
+pub(super) fn page_bytes(pages: &[Page]) -> &[u8] {
     // SAFETY: a page is its bytes and nothing else.
     unsafe { std::slice::from_raw_parts(pages.as_ptr().cast(), size_of_val(pages)) }
 }
