@@ -36,6 +36,7 @@ use super::ahead::{Ahead, Window, WINDOW};
 use super::array::Array;
 use super::drop::Dropper;
 use super::entry::{Entry, PAGES_MAX};
+use super::history::History;
 use super::space::Space;
 use super::stats::{add, StatsPage};
 use super::store::{Page, PageStore, StoreError};
@@ -160,6 +161,7 @@ pub struct Engine {
     /// Pages that had come before the one in each frame, which tells its age.
     arrivals: Array<u32>,
     arrived: u32,
+    history: History,
     /// What a page held that came in writable by its stretch's habit, by frame.
     prints: Array<u64>,
     unused: Vec<u32>,
@@ -170,8 +172,11 @@ pub struct Engine {
     /// Pages on their way, which will be resident.
     coming: usize,
     live: usize,
-    /// The next frame to look at for eviction: first in, first out.
+    /// The frame that was looked at last for eviction; when it last came by the first one, by pages
+    /// that had come, and how many came in the round before.
     hand: usize,
+    round_began: u32,
+    round: u32,
     uffd: Uffd,
     dropper: Dropper,
     store: Box<dyn PageStore>,
@@ -219,6 +224,7 @@ impl Engine {
             frames: Array::new(span).map_err(&array)?,
             arrivals: Array::new(span).map_err(&array)?,
             arrived: 0,
+            history: History::new(span).map_err(&array)?,
             prints: Array::new(span).map_err(&array)?,
             unused: Vec::new(),
             frames_made: 0,
@@ -227,6 +233,8 @@ impl Engine {
             coming: 0,
             live: 0,
             hand: 0,
+            round_began: 0,
+            round: u32::MAX,
             uffd,
             dropper: Dropper::new(),
             store,
@@ -399,6 +407,8 @@ impl Engine {
         self.frames_made = self.frames_made.max(frame + 1);
         self.frames[frame] = page as u32;
         self.arrivals[frame] = self.arrived;
+        let (frames, left) = (self.limit(self.live), self.table[page].has(Entry::STORED));
+        self.history.came(page, frame, self.arrived, frames, left);
         self.arrived = self.arrived.wrapping_add(1);
         self.resident += 1;
         frame
@@ -463,8 +473,9 @@ impl Engine {
         self.stats.limit.store(self.limit(self.live) as u64, Relaxed);
         peak(&self.stats.resident_peak, self.resident);
         peak(&self.stats.live_peak, self.live);
-        let per_page = size_of::<Entry>() * self.live + STRETCH;
-        let per_frame = (2 * size_of::<u32>() + size_of::<u64>()) * self.frames_made;
+        let per_page = (size_of::<Entry>() + History::BYTES.0) * self.live + STRETCH;
+        let per_frame =
+            (2 * size_of::<u32>() + size_of::<u64>() + History::BYTES.1) * self.frames_made;
         let fixed = 2 * WINDOW * PAGE_BYTES;
         peak(&self.stats.overhead_bytes, per_page + per_frame + fixed);
     }

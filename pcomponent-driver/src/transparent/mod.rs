@@ -15,6 +15,7 @@
 //! | [`stats`] | what is counted, readable from outside |
 //! | [`floor`] | the least that all this takes on a machine, to compare with |
 //! | `ahead` | prefetch |
+//! | `history` | which pages stay longer |
 //! | `space` | what is mapped |
 //! | `entry`, `array` | the page table |
 //! | [`uffd`], `drop`, [`sys`] | the kernel |
@@ -26,6 +27,7 @@ mod drop;
 pub mod engine;
 mod entry;
 pub mod floor;
+mod history;
 pub mod lock;
 pub mod memory;
 pub mod process;

@@ -24,7 +24,7 @@ impl Engine {
     }
 
     /// Takes pages out of their frames, about `count` of them, those first that have had theirs for
-    /// longest.
+    /// longest and did not come back early.
     fn evict(&mut self, count: usize) -> Result<(), EngineError> {
         let mut victims = std::mem::take(&mut self.victims);
         victims.clear();
@@ -42,16 +42,24 @@ impl Engine {
     }
 
     fn choose(&mut self, count: usize, victims: &mut Vec<usize>) -> Result<(), EngineError> {
-        // The second time around, the young ones too.
+        // The second time around, whichever may.
         for step in 0..2 * self.frames_made {
             if victims.len() >= count {
                 break;
             }
-            self.hand = if self.hand + 1 >= self.frames_made { 0 } else { self.hand + 1 };
+            self.advance_hand();
             let page = self.frames[self.hand];
-            let young = step < self.frames_made && !self.is_old(self.hand);
-            if page == NOBODY || young || self.is_pinned(page as usize) {
+            if page == NOBODY || self.is_pinned(page as usize) {
                 continue;
+            }
+            if step < self.frames_made {
+                if !self.is_old(self.hand) {
+                    continue;
+                }
+                if self.history.stays(self.hand) {
+                    self.history.pass_over(self.hand);
+                    continue;
+                }
             }
             victims.push(page as usize);
             if self.threads && self.table[page as usize].has(Entry::WRITABLE) {
@@ -61,9 +69,20 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether half of the pages in frames, or more, have come after the one in this frame.
+    fn advance_hand(&mut self) {
+        self.hand += 1;
+        if self.hand >= self.frames_made {
+            self.hand = 0;
+            self.round = self.arrived.wrapping_sub(self.round_began);
+            self.round_began = self.arrived;
+        }
+    }
+
+    /// Whether many have come after the page in this frame: half as many as there are in frames, or, where
+    /// most stay longer, as in the hand's last round.
     fn is_old(&self, frame: usize) -> bool {
-        self.arrived.wrapping_sub(self.arrivals[frame]) as usize > self.resident / 2
+        let age = self.arrived.wrapping_sub(self.arrivals[frame]);
+        age as usize > self.resident.min(self.round as usize) / 2
     }
 
     /// Protects all that can be written in a page's stretch, and lets the older half of its pages
@@ -89,7 +108,7 @@ impl Engine {
                 run.get_or_insert(page);
                 behind = page + 1;
             }
-            if self.is_old(entry.frame()) {
+            if self.is_old(entry.frame()) && !self.history.stays(entry.frame()) {
                 victims.push(page);
             }
         }
@@ -125,6 +144,7 @@ impl Engine {
         }
         self.drop_pages(victims)?;
         for page in victims {
+            self.history.leaves(*page, self.arrived);
             self.leave_frame(*page);
             let left = Entry::RESIDENT | Entry::WRITABLE | Entry::DIRTY | Entry::ASSUMED;
             self.table[*page] = self.table[*page].without(left);

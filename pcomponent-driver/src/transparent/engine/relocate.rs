@@ -45,6 +45,7 @@ impl Engine {
             if entry.has(Entry::RESIDENT) {
                 self.frames[entry.frame()] = target as u32;
             }
+            self.history.moves(page, target);
             self.table[target] = entry;
             self.stretches[page / STRETCH] -= 1;
             self.stretches[target / STRETCH] += 1;
