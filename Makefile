@@ -20,7 +20,7 @@ SPLITMEM := $(CARGO) run -q $(LOCKED) $(PROFILE) -p splitmem --
 MDBOOK := $(SPLITMEM_TOOLS)/bin/mdbook
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak fmax prove lint docs bench cosim vm-test companion hygiene setup clean
+.PHONY: help run test soak fmax prove lint docs bench cosim vm-test probe-test companion hygiene setup clean
 # One after the other also under -j: cargo uses all cores by itself.
 .NOTPARALLEL:
 
@@ -30,7 +30,7 @@ help: ## this text
 	@echo 'Start with "make run": it installs what is missing, builds the component, simulates it'
 	@echo 'cycle by cycle under a real program, checks the answer and measures the latencies.'
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo 'Variables: SPLITMEM_TOOLS=DIR  where tools are installed (now $(SPLITMEM_TOOLS))'
 	@echo '           TEXT=FILE           the text that "make run" counts (now $(TEXT))'
@@ -79,6 +79,10 @@ cosim: ## test the emitted front ends with bus models that others wrote (cocotb)
 # Exit code 77 is a skip, which the script says loudly.
 vm-test: setup ## a stock Linux kernel in QEMU drives the component at PCIe, and CXL memory
 	@scripts/vm-test.sh || [ $$? -eq 77 ]
+
+probe-test: setup ## an unmodified probe-rs and GDB load, log and debug the simulated board
+	@$(SETUP) probe
+	@scripts/probe-test.sh
 
 # Minutes of unmodified programs under stress in managed memory, each of two ways: 24 CPU-minutes.
 STRESS_MINUTES := 6

@@ -16,6 +16,7 @@ usage: scripts/setup.sh [GROUP...]
   emulator
           rp2040js: 'make test' runs the RP2040's firmware in it; wants Node.js
   vm      QEMU, a Debian kernel and busybox, unpacked but not installed: 'make vm-test'
+  probe   probe-rs and GDB: 'make probe-test'; ten minutes to compile
   all     every group
 
 Tools go to $SPLITMEM_TOOLS, by default .tools in the checkout; delete the folder to undo.
@@ -37,13 +38,14 @@ venv=$tools/venv
 stamps=$tools/stamps
 pins=$root/scripts/requirements
 mdbook_version=0.5.4
+probe_rs_version=0.32.0
 
 [ $# -gt 0 ] || set -- sim
 groups=()
 for arg in "$@"; do
     case $arg in
-        sim | soc | prove | cosim | synth | docs | emulator | vm) groups+=("$arg") ;;
-        all) groups+=(sim soc prove cosim synth docs emulator vm) ;;
+        sim | soc | prove | cosim | synth | docs | emulator | vm | probe) groups+=("$arg") ;;
+        all) groups+=(sim soc prove cosim synth docs emulator vm probe) ;;
         -h | --help) usage; exit 0 ;;
         *) usage >&2; die "no such group: $arg" ;;
     esac
@@ -55,6 +57,7 @@ done
 stamp_text() {
     case $1 in
         docs) echo "mdbook $mdbook_version" ;;
+        probe) echo "probe-rs $probe_rs_version" ;;
         emulator) cat "$pins/emulator/package-lock.json" ;;
         vm) cat "$root/scripts/vm/fetch.sh" ;;
         soc) cat "$pins/soc.txt" "$root/scripts/firmware-toolchain.sh" ;;
@@ -85,6 +88,7 @@ tool_there() {
         docs) [ -x "$tools/bin/mdbook" ] ;;
         emulator) [ -d "$tools/node_modules/rp2040js" ] ;;
         vm) [ -x "$tools/vm/busybox" ] ;;
+        probe) [ -x "$tools/bin/probe-rs" ] ;;
     esac
 }
 
@@ -113,6 +117,7 @@ group_works() {
         docs) "$tools/bin/mdbook" --version ;;
         emulator) (cd "$tools" && node --input-type=module -e 'import "rp2040js"') ;;
         vm) "$root/scripts/vm/qemu.sh" "$tools/vm" --version ;;
+        probe) "$tools/bin/probe-rs" --version && gdb-multiarch --version ;;
     esac
 }
 
@@ -166,6 +171,7 @@ missing_packages() {
         # Verilator's launcher is Perl; its FST traces are compressed with lz4 and zlib. SQLite and Redis
         # (whose server is in redis-tools, under another name) are programs that the tests run.
         [ "$p" = sim ] && wanted+=(perl liblz4-dev zlib1g-dev redis-tools sqlite3)
+        [ "$p" = probe ] && wanted+=(gdb-multiarch)
         # Only where rustup cannot give the firmware's targets.
         [ "$p" = soc ] && ! rustup_targets && wanted+=(rustc-web cargo-web rust-web-src)
     done
@@ -230,12 +236,15 @@ install_pinned() {
     }
 }
 
-install_mdbook() {
-    say "compiling mdBook $mdbook_version into $tools (a minute or two, once)"
-    cargo install mdbook --locked --version "$mdbook_version" --no-default-features --features search \
-        --root "$tools" --quiet >"$tools/mdbook.log" 2>&1 || {
-        tail -n 15 "$tools/mdbook.log" >&2
-        die "cargo could not install mdBook $mdbook_version (the whole log: $tools/mdbook.log)." \
+# A program from crates.io, with the versions of its own lock file.
+install_crate() {
+    local crate=$1 version=$2 takes=$3
+    shift 3
+    say "compiling $crate $version into $tools ($takes, once)"
+    cargo install "$crate" --locked --version "$version" "$@" --root "$tools" --quiet \
+        >"$tools/$crate.log" 2>&1 || {
+        tail -n 15 "$tools/$crate.log" >&2
+        die "cargo could not install $crate $version (the whole log: $tools/$crate.log)." \
             "Is there a network? It needs the crates once, and is offline after that."
     }
 }
@@ -258,7 +267,8 @@ need_group() {
         return
     fi
     case $group in
-        docs) install_mdbook ;;
+        docs) install_crate mdbook "$mdbook_version" 'a minute or two' --no-default-features --features search ;;
+        probe) install_crate probe-rs-tools "$probe_rs_version" 'ten minutes' ;;
         emulator) install_emulator ;;
         vm)
             "$root/scripts/vm/fetch.sh" "$tools/vm" ||

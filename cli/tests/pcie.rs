@@ -129,7 +129,7 @@ fn a_process_beyond_a_socket() {
 fn misses_through_the_socket_are_measured() {
     let output = Command::cargo_bin("splitmem")
         .unwrap()
-        .args(["latency", "--port", "vfio-user", "--config", "small", "--json"])
+        .args(["latency", "--port", "vfio-user", "--json"])
         .assert()
         .success();
     let facts: serde_json::Value = serde_json::from_slice(&output.get_output().stdout).unwrap();

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::Path;
 
+use mcomponent_firmware::MonitorConfig;
 use splitmem_abi::geometry::PageSize;
 use verilator_tb::dram::{Fill, IdealMemory, LineStore};
 use verilator_tb::latency::IDEAL_LATENCY;
@@ -57,11 +58,16 @@ pub(super) fn run(socket: &Path, args: &PciArgs) -> Result<(), CliError> {
 
 /// The component with so many bytes of DRAM, its monitor booted, behind its endpoint.
 pub(super) fn board(hw: Hw, memory: u64) -> Result<Board<IdealMemory>, CliError> {
-    let lines = memory / PageSize::Small.bytes() * u64::from(PageSize::Small.lines());
+    let frames = memory / PageSize::Small.bytes();
+    let lines = frames * u64::from(PageSize::Small.lines());
     let dram = IdealMemory::new(LineStore::new(lines, Fill::Noise(1)), IDEAL_LATENCY);
+    // The monitor is told what there is: the table that it lays out for all that the hardware can
+    // address would lie in memory that does not exist.
+    let config = MonitorConfig { frames: u32::try_from(frames).ok(), ..MonitorConfig::default() };
+    let options = MonitorOptions { config, ..MonitorOptions::default() };
     let booted = || -> Result<_, BoardError> {
         let component = Component::new(hw, dram).map_err(verilator_tb::MachineError::from)?;
-        Board::new(Machine::boot(component, MonitorOptions::default())?)
+        Board::new(Machine::boot(component, options)?)
     };
     Ok(booted().map_err(PciError::from).map_err(ServeError::from)?)
 }
