@@ -241,7 +241,7 @@ install_crate() {
     local crate=$1 version=$2 takes=$3
     shift 3
     say "compiling $crate $version into $tools ($takes, once)"
-    cargo install "$crate" --locked --version "$version" "$@" --root "$tools" --quiet \
+    cargo install "$crate" --force --locked --version "$version" "$@" --root "$tools" --quiet \
         >"$tools/$crate.log" 2>&1 || {
         tail -n 15 "$tools/$crate.log" >&2
         die "cargo could not install $crate $version (the whole log: $tools/$crate.log)." \

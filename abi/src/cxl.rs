@@ -15,6 +15,26 @@ pub const PRIVATE: u32 = 0x2_0000;
 pub const RAS: u32 = CACHEMEM + 0x100;
 /// Link capability (id 4, 8.2.4.19).
 pub const LINK: u32 = CACHEMEM + 0x180;
+/// Registers of the link capability, 64 bits each.
+pub mod link {
+    use super::LINK;
+
+    /// Link layer capability.
+    pub const CAPABILITY: u32 = LINK;
+    /// Link layer control and status.
+    pub const CONTROL: u32 = LINK + 0x08;
+    /// Credits to be given at the link's beginning.
+    pub const RX_CONTROL: u32 = LINK + 0x10;
+    /// Credits that wait to be returned.
+    pub const RX_RETURNED: u32 = LINK + 0x18;
+    /// Credits held of the other end.
+    pub const TX_STATUS: u32 = LINK + 0x20;
+    /// When acknowledgements are sent by themselves.
+    pub const ACK_TIMER: u32 = LINK + 0x28;
+    /// What is switched off.
+    pub const DEFEATURE: u32 = LINK + 0x30;
+}
+
 /// HDM decoder capability (id 5, 8.2.4.20).
 pub const HDM: u32 = CACHEMEM + 0x200;
 /// HDM decoder global control; bit 0 poison on decode error, bit 1 enable.

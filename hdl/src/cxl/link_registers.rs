@@ -8,22 +8,9 @@
 
 use super::words::{LiveWord, Word, WordAccess};
 use rust_hdl::prelude::*;
-use splitmem_abi::cxl;
-
-/// Link layer capability, 64 bits like all of them.
-pub const CAPABILITY: u32 = cxl::LINK;
-/// Link layer control and status.
-pub const CONTROL: u32 = cxl::LINK + 0x08;
-/// Credits to be given at the link's beginning.
-pub const RX_CONTROL: u32 = cxl::LINK + 0x10;
-/// Credits that wait to be returned.
-pub const RX_RETURNED: u32 = cxl::LINK + 0x18;
-/// Credits held of the other end.
-pub const TX_STATUS: u32 = cxl::LINK + 0x20;
-/// When acknowledgements are sent by themselves.
-pub const ACK_TIMER: u32 = cxl::LINK + 0x28;
-/// What is switched off.
-pub const DEFEATURE: u32 = cxl::LINK + 0x30;
+use splitmem_abi::cxl::link::{
+    ACK_TIMER, CAPABILITY, CONTROL, DEFEATURE, RX_CONTROL, RX_RETURNED, TX_STATUS,
+};
 
 /// Version of the link layer that is spoken (2: CXL 2.0 and later), and places of the retry buffer.
 const SPOKEN: u32 = 2 | 64 << 8;

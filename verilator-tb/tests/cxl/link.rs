@@ -1,6 +1,7 @@
 //! The device with its link layer: what goes wrong on the link stands in the RAS registers, and the link
 //! capability's registers show the link and steer its beginning (CXL 3.1, sections 8.2.4.17 and 8.2.4.19).
 
+use splitmem_abi::cxl::link::{ACK_TIMER, CAPABILITY, CONTROL, RX_CONTROL, RX_RETURNED, TX_STATUS};
 use splitmem_abi::cxl::{self, LinkFault, WordBus as _};
 use splitmem_cxl_host::flit::{Control, Flit, Header};
 use splitmem_cxl_host::message::{Message, Req, ReqOpcode};
@@ -15,13 +16,6 @@ const UNCORRECTABLE_MASK: u32 = cxl::RAS + 4;
 const UNCORRECTABLE_SEVERITY: u32 = cxl::RAS + 8;
 const CORRECTABLE: u32 = cxl::RAS + 0xc;
 const CORRECTABLE_MASK: u32 = cxl::RAS + 0x10;
-/// Registers of the link capability, as 8.2.4.19 has them.
-const CAPABILITY: u32 = cxl::LINK;
-const CONTROL: u32 = cxl::LINK + 0x08;
-const RX_CONTROL: u32 = cxl::LINK + 0x10;
-const RX_RETURNED: u32 = cxl::LINK + 0x18;
-const TX_STATUS: u32 = cxl::LINK + 0x20;
-const ACK_TIMER: u32 = cxl::LINK + 0x28;
 /// LL_Reset, LL_Init_Stall, LL_Crd_Stall.
 const RESET: u64 = 1;
 const INIT_STALL: u64 = 2;
