@@ -45,7 +45,7 @@ fn a_kept_bitstream_is_that_of_its_report_and_of_these_sources() {
         assert_eq!(report.clocks.len(), board.clocks.len());
         for (clock, wanted) in report.clocks.iter().zip(board.clocks) {
             assert_eq!(clock.runs_at_mhz, f64::from(wanted.khz) / 1000.0);
-            assert_eq!(clock.reached_mhz.len(), 3);
+            assert_eq!(clock.reached_mhz.len(), board.seeds.len());
             for (seed, mhz) in &clock.reached_mhz {
                 assert!(*mhz > clock.runs_at_mhz, "{} clock, seed {seed}: {mhz} MHz", clock.clock);
             }

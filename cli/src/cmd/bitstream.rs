@@ -6,9 +6,6 @@ use crate::error::CliError;
 use crate::fpga::boards::BoardName;
 use crate::fpga::build::{write, Job};
 
-/// Seeds that are tried, and named in the report.
-const SEEDS: [u32; 3] = [1, 2, 3];
-
 const AFTER_HELP: &str = "\
 What goes in is fixed, seeds included, so the same sources and tools give the same bytes. Yosys and
 nextpnr come with 'scripts/setup.sh synth'. Without -o the bitstream and its report go to
@@ -41,7 +38,8 @@ enum Action {
         /// Folder for what is made on the way [default: build/BOARD]
         #[arg(short, long, value_name = "DIR")]
         work: Option<PathBuf>,
-        /// Seed of a placement; the best one of several makes the bitstream [default: 1 2 3]
+        /// Seed of a placement; the best one of several makes the bitstream [default:
+        /// the board's: 1 for the ULX3S, 1 2 3 for the pico-ice]
         #[arg(long, value_name = "N")]
         seed: Vec<u32>,
         /// Placements at once; each takes a processor and 2 GiB
@@ -85,7 +83,7 @@ impl Args {
                 let board = board.board();
                 let output = output.unwrap_or_else(|| board.folder());
                 let work = work.unwrap_or_else(|| PathBuf::from("build").join(board.name));
-                let seeds = if seed.is_empty() { SEEDS.to_vec() } else { seed };
+                let seeds = if seed.is_empty() { board.seeds.to_vec() } else { seed };
                 let job = Job { board, seeds: &seeds, jobs, work: &work, output: &output };
                 job.run()?.facts().print(json)
             }

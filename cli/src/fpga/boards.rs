@@ -67,6 +67,8 @@ pub struct Board {
     pub yosys: fn() -> String,
     /// nextpnr's program and arguments. It writes `seed@SEED@.json`, its report.
     pub router: (&'static str, &'static str),
+    /// The placements that are tried, if nobody says others.
+    pub seeds: &'static [u32],
     /// What makes `NAME.bit` of a placement.
     pub packer: (&'static str, &'static str),
     /// The clocks that must be reached.
@@ -90,6 +92,7 @@ const ULX3S: Board = Board {
         "--85k --package CABGA381 --speed 6 --timing-allow-fail --seed @SEED@ --json ulx3s.json \
          --lpf ulx3s.lpf --textcfg seed@SEED@.config --report seed@SEED@.json",
     ),
+    seeds: &[1],
     packer: ("yowasp-ecppack", "--compress seed@SEED@.config ulx3s.bit"),
     clocks: &[
         BoardClock { name: "component", net: "clock", khz: ulx3s::CLOCK_KHZ },
@@ -124,6 +127,7 @@ const PICO_ICE: Board = Board {
         "--up5k --package sg48 --timing-allow-fail --seed @SEED@ --json pico-ice.json \
          --pcf pico-ice.pcf --asc seed@SEED@.asc --report seed@SEED@.json",
     ),
+    seeds: &[1, 2, 3],
     packer: ("yowasp-icepack", "seed@SEED@.asc pico-ice.bit"),
     clocks: &[BoardClock {
         name: "component",

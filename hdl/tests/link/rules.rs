@@ -5,7 +5,9 @@ use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use splitmem_abi::cxl::LinkFault;
-use splitmem_cxl_host::flit::{Control, Credit, Direction, Flit, FlitError, Header, Packer};
+use splitmem_cxl_host::flit::{
+    Control, Credit, Direction, Flit, FlitError, Header, Packer, RetryAck, FLIT_BYTES,
+};
 use splitmem_cxl_host::link::{Link, LinkError};
 use splitmem_cxl_host::message::{Req, Rwd};
 
@@ -246,4 +248,36 @@ fn each_fault_is_told_by_its_name() {
     assert_eq!(after_init(&request(0)), None);
     // Without the frames it is nothing.
     assert_eq!(after_init(&request(50)[2..]), None);
+}
+
+/// Whether a request is taken that comes behind a RETRY.Ack which says so many `retries`, when the device
+/// has asked once for a damaged flit.
+fn is_taken_after_an_answer_of(retries: u8) -> bool {
+    let mut bench = Bench::new(&verilog(), 1, 2);
+    bench.dut.set("tx_ready", 1);
+    raw(&mut bench, &init());
+    raw(&mut bench, &Flit([0xa5; FLIT_BYTES]));
+    // INIT.Param and credits, then the frames and RETRY.Req leave.
+    (0..40).for_each(|_| bench.dut.tick());
+    let answer =
+        RetryAck { empty: false, viral: false, retries, write_pointer: 0, sequence: 0, free: 64 };
+    for _ in 0..5 {
+        raw(&mut bench, &Control::RetryFrame.to_flit(Header::default()));
+    }
+    raw(&mut bench, &Control::RetryAck(answer).to_flit(Header::default()));
+    let mut packer = Packer::new(Direction::ToDevice, false);
+    packer.push(&Req::read(1, 0).into()).unwrap();
+    raw(&mut bench, &packer.flit(Header::default()));
+    (0..4).for_each(|_| bench.dut.tick());
+    assert_eq!(bench.fault(), None);
+    bench.dut.is("req_valid")
+}
+
+/// An answer to an older request may come late, when the one to the newest is on its way with what has
+/// to be sent again behind it (section 4.2.8.5).
+#[test]
+fn only_the_answer_to_the_newest_request_counts() {
+    assert!(is_taken_after_an_answer_of(1));
+    assert!(!is_taken_after_an_answer_of(0));
+    assert!(!is_taken_after_an_answer_of(2));
 }
