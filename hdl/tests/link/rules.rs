@@ -281,3 +281,20 @@ fn only_the_answer_to_the_newest_request_counts() {
     assert!(!is_taken_after_an_answer_of(0));
     assert!(!is_taken_after_an_answer_of(2));
 }
+
+/// The other end may have more room than the counter can tell (section 4.2.7: it saturates).
+#[test]
+fn credits_that_are_not_counted_do_not_take_away_those_that_are() {
+    let mut bench = Bench::new(&verilog(), 1, 2);
+    bench.dut.set("tx_ready", 1);
+    raw(&mut bench, &init());
+    let most = Credit::of(Credit::MOST);
+    let given = Header { response_credit: most, data_credit: most, ..Header::default() };
+    for flit in 1..=20 {
+        raw(&mut bench, &Control::Ack { acks: 0 }.to_flit(given));
+        (0..4).for_each(|_| bench.dut.tick());
+        let status = u128::from_le_bytes(bench.dut.get_bytes::<16>("link_status"));
+        let held = (flit * u128::from(Credit::MOST)).min(1023);
+        assert_eq!((status >> 70 & 1023, status >> 80 & 1023), (held, held), "{flit} times");
+    }
+}
