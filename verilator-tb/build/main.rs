@@ -72,7 +72,7 @@ fn build() -> Result<(), Box<dyn Error>> {
     let names = ["shim", "cxl", "cxl_link", "pcie", "spi"];
     let sources = names.map(|name| format!("cpp/{name}.cpp"));
     let headers: Vec<_> =
-        names.iter().chain(&["split"]).map(|name| format!("cpp/{name}.h")).collect();
+        names.iter().chain(&["model", "split"]).map(|name| format!("cpp/{name}.h")).collect();
     let mut key = base.clone();
     for file in headers.iter().chain(&sources) {
         key.add(&std::fs::read_to_string(file)?);

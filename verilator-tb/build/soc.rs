@@ -33,7 +33,7 @@ pub fn build(tools: &Tools, cache: &Cache, base: &Key) -> Result<PathBuf, Box<dy
         )
     })?;
     let verilog = emit(&SocConfig::DEFAULT);
-    let shim = ["cpp/soc.h", "cpp/soc.cpp"];
+    let shim = ["cpp/model.h", "cpp/soc.h", "cpp/soc.cpp"];
     let mut key = base.clone();
     key.add(&VERILATE.join(" ")).add(&verilog);
     for (_, text) in SOURCES {

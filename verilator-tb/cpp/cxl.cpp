@@ -4,28 +4,13 @@
 #include "cxl.h"
 
 #include "Vcxl_mem.h"
-#include "verilated.h"
+#include "model.h"
 
-#include <cstddef>
 #include <cstring>
-#include <memory>
 
 namespace {
 
-static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "wide pins are copied bytewise");
-
-struct Dut {
-    VerilatedContext context;
-    std::unique_ptr<Vcxl_mem> top;
-
-    static VerilatedContext* prepare(VerilatedContext& context) {
-        context.threads(1);
-        return &context;
-    }
-
-    Dut() : top(new Vcxl_mem(prepare(context))) {}
-    ~Dut() { top->final(); }
-
+struct Dut : Model<Vcxl_mem> {
     void sample(CxlOutputs& out) {
         Vcxl_mem& t = *top;
         out.req_ready = t.req_ready;
@@ -109,13 +94,8 @@ struct Dut {
 
 extern "C" {
 
-// Null if there is no memory.
 Dut* cx_new() noexcept {
-    try {
-        return new Dut;
-    } catch (...) {
-        return nullptr;
-    }
+    return or_null([] { return new Dut; });
 }
 
 void cx_free(Dut* dut) noexcept { delete dut; }
@@ -124,7 +104,6 @@ void cx_low(Dut* dut, const CxlInputs* in, CxlOutputs* out) noexcept { dut->low(
 
 void cx_high(Dut* dut, CxlOutputs* out) noexcept { dut->high(*out); }
 
-// Sizes and offsets of the shared structs; see sm_layout.
 uint32_t cx_layout(uint32_t* numbers, uint32_t count) noexcept {
     const size_t layout[] = {
         sizeof(CxlInputs),
@@ -139,12 +118,7 @@ uint32_t cx_layout(uint32_t* numbers, uint32_t count) noexcept {
         offsetof(CxlOutputs, drs_data),
         offsetof(CxlOutputs, bus[1].rdata),
     };
-    uint32_t n = 0;
-    for (size_t number : layout) {
-        if (n < count) numbers[n] = number;
-        ++n;
-    }
-    return n;
+    return tell(layout, numbers, count);
 }
 
 } // extern "C"

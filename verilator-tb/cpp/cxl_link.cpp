@@ -3,26 +3,13 @@
 #include "cxl_link.h"
 
 #include "Vcxl_link.h"
-#include "verilated.h"
+#include "model.h"
 
-#include <cstddef>
 #include <cstring>
-#include <memory>
 
 namespace {
 
-struct Dut {
-    VerilatedContext context;
-    std::unique_ptr<Vcxl_link> top;
-
-    static VerilatedContext* prepare(VerilatedContext& context) {
-        context.threads(1);
-        return &context;
-    }
-
-    Dut() : top(new Vcxl_link(prepare(context))) {}
-    ~Dut() { top->final(); }
-
+struct Dut : Model<Vcxl_link> {
     void low(const LinkInputs& in, LinkOutputs& out) {
         Vcxl_link& t = *top;
         t.clock = 0;
@@ -78,13 +65,8 @@ struct Dut {
 
 extern "C" {
 
-// Null if there is no memory.
 Dut* cl_new() noexcept {
-    try {
-        return new Dut;
-    } catch (...) {
-        return nullptr;
-    }
+    return or_null([] { return new Dut; });
 }
 
 void cl_free(Dut* dut) noexcept { delete dut; }
@@ -93,7 +75,6 @@ void cl_low(Dut* dut, const LinkInputs* in, LinkOutputs* out) noexcept { dut->lo
 
 void cl_high(Dut* dut, const LinkInputs* in) noexcept { dut->high(*in); }
 
-// Sizes and offsets of the shared structs; see sm_layout.
 uint32_t cl_layout(uint32_t* numbers, uint32_t count) noexcept {
     const size_t layout[] = {
         sizeof(LinkInputs),
@@ -105,12 +86,7 @@ uint32_t cl_layout(uint32_t* numbers, uint32_t count) noexcept {
         offsetof(LinkOutputs, link_status),
         offsetof(LinkOutputs, tx_flit),
     };
-    uint32_t n = 0;
-    for (size_t number : layout) {
-        if (n < count) numbers[n] = number;
-        ++n;
-    }
-    return n;
+    return tell(layout, numbers, count);
 }
 
 } // extern "C"

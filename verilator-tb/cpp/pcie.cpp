@@ -3,29 +3,16 @@
 #include "pcie.h"
 
 #include "Vpcie_plain.h"
-#include "verilated.h"
+#include "model.h"
 
-#include <cstddef>
 #include <cstring>
-#include <memory>
 
-static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "wide pins are copied bytewise");
-
-struct Endpoint {
-    VerilatedContext context;
-    std::unique_ptr<Vpcie_plain> top;
-    Endpoint() : top(new Vpcie_plain(&context)) {}
-    ~Endpoint() { top->final(); }
-};
+using Endpoint = Model<Vpcie_plain>;
 
 extern "C" {
 
 Endpoint* sp_new() noexcept {
-    try {
-        return new Endpoint;
-    } catch (...) {
-        return nullptr;
-    }
+    return or_null([] { return new Endpoint; });
 }
 
 void sp_free(Endpoint* endpoint) noexcept { delete endpoint; }
@@ -95,19 +82,13 @@ void sp_high(Endpoint* endpoint) noexcept {
     endpoint->top->eval();
 }
 
-// Sizes and offsets of the shared structs, for the test that compares them with Rust's.
 uint32_t sp_layout(uint32_t* numbers, uint32_t count) noexcept {
     const size_t layout[] = {
         sizeof(PcieIn),          offsetof(PcieIn, port[1].resp_data), offsetof(PcieIn, cfg_msix_mask),
         offsetof(PcieIn, cfg_id), sizeof(PcieOut),                    offsetof(PcieOut, port[1].req_data),
         offsetof(PcieOut, flr_done), offsetof(PcieOut, h_addr),
     };
-    uint32_t n = 0;
-    for (size_t number : layout) {
-        if (n < count) numbers[n] = number;
-        ++n;
-    }
-    return n;
+    return tell(layout, numbers, count);
 }
 
 } // extern "C"

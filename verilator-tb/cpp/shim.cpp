@@ -10,20 +10,16 @@
 #include "Vsmall_traced.h"
 #include "Vsmall_traced___024root.h"
 #include "large_split.h"
+#include "model.h"
 #include "small_split.h"
-#include "verilated.h"
 #include "verilated_fst_c.h"
 
-#include <cstddef>
 #include <cstring>
-#include <memory>
 
 namespace {
 
 // Wide pins are arrays of 32-bit words, lowest first; on a little-endian host their bytes stand in
 // the order of the line's bytes.
-static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "wide pins are copied bytewise");
-
 template <class Pin> void to_pin(Pin& pin, const uint8_t (&bytes)[64]) {
     static_assert(sizeof(pin) == 64, "the DRAM port carries a whole line");
     std::memcpy(&pin, bytes, 64);
@@ -207,15 +203,13 @@ extern "C" {
 
 // `configuration`: 0 large, 1 small. Null if there is no such one, or no memory.
 Dut* sm_new(uint32_t configuration, uint8_t traced) noexcept {
-    try {
+    return or_null([=]() -> Dut* {
         switch (configuration) {
         case 0: return make<large_split, Vlarge_traced>(traced);
         case 1: return make<small_split, Vsmall_traced>(traced);
         default: return nullptr;
         }
-    } catch (...) {
-        return nullptr;
-    }
+    });
 }
 
 void sm_free(Dut* dut) noexcept { delete dut; }
@@ -235,8 +229,6 @@ uint8_t sm_trace(Dut* dut, const char* path) noexcept {
 
 void sm_trace_close(Dut* dut) noexcept { dut->trace_close(); }
 
-// Sizes and offsets of the shared structs, for the test that compares them with Rust's. Writes at
-// most `count` numbers and returns how many there are.
 uint32_t sm_layout(uint32_t* numbers, uint32_t count) noexcept {
     const size_t layout[] = {
         sizeof(Inputs),
@@ -254,12 +246,7 @@ uint32_t sm_layout(uint32_t* numbers, uint32_t count) noexcept {
         offsetof(Outputs, dram_cmd_line),
         offsetof(Outputs, dram_cmd_data),
     };
-    uint32_t n = 0;
-    for (size_t number : layout) {
-        if (n < count) numbers[n] = number;
-        ++n;
-    }
-    return n;
+    return tell(layout, numbers, count);
 }
 
 } // extern "C"

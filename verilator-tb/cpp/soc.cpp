@@ -3,10 +3,7 @@
 
 #include "Vsoc.h"
 #include "Vsoc___024root.h"
-#include "verilated.h"
-
-#include <cstddef>
-#include <memory>
+#include "model.h"
 
 namespace {
 
@@ -68,11 +65,7 @@ struct Soc {
 extern "C" {
 
 Soc* soc_new() noexcept {
-    try {
-        return new Soc;
-    } catch (...) {
-        return nullptr;
-    }
+    return or_null([] { return new Soc; });
 }
 
 void soc_free(Soc* soc) noexcept { delete soc; }
@@ -97,12 +90,7 @@ uint32_t soc_layout(uint32_t* numbers, uint32_t count) noexcept {
         offsetof(SocOut, m_valid),
         offsetof(SocOut, tdo),
     };
-    uint32_t n = 0;
-    for (size_t number : layout) {
-        if (n < count) numbers[n] = number;
-        ++n;
-    }
-    return n;
+    return tell(layout, numbers, count);
 }
 
 } // extern "C"

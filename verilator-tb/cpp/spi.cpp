@@ -3,26 +3,14 @@
 #include "spi.h"
 
 #include "Vspi_bridge.h"
-#include "verilated.h"
+#include "model.h"
 
-#include <cstddef>
-#include <memory>
-
-struct SpiBridge {
-    VerilatedContext context;
-    std::unique_ptr<Vspi_bridge> top;
-    SpiBridge() : top(new Vspi_bridge(&context)) {}
-    ~SpiBridge() { top->final(); }
-};
+using SpiBridge = Model<Vspi_bridge>;
 
 extern "C" {
 
 SpiBridge* ss_new() noexcept {
-    try {
-        return new SpiBridge;
-    } catch (...) {
-        return nullptr;
-    }
+    return or_null([] { return new SpiBridge; });
 }
 
 void ss_free(SpiBridge* bridge) noexcept { delete bridge; }
@@ -52,15 +40,9 @@ void ss_high(SpiBridge* bridge) noexcept {
     bridge->top->eval();
 }
 
-// Sizes and offsets of the shared structs, for the test that compares them with Rust's.
 uint32_t ss_layout(uint32_t* numbers, uint32_t count) noexcept {
     const size_t layout[] = {sizeof(SpiIn), offsetof(SpiIn, irq_monitor), sizeof(SpiOut), offsetof(SpiOut, irq)};
-    uint32_t n = 0;
-    for (size_t number : layout) {
-        if (n < count) numbers[n] = number;
-        ++n;
-    }
-    return n;
+    return tell(layout, numbers, count);
 }
 
 } // extern "C"

@@ -13,6 +13,7 @@ pub mod latency;
 pub mod lockstep;
 mod machine;
 mod monitor_task;
+mod owner;
 pub mod pcie;
 mod port;
 pub mod soc;

@@ -1,25 +1,20 @@
-//! The Verilated models: the one place with unsafe code.
-//!
-//! Safety rules, which every `unsafe` below relies on:
-//! 1. [`Inputs`] and [`Outputs`] have the layout of `cpp/shim.h` (a test compares it). A `bool` of
-//!    [`Outputs`] is a one-bit pin, whose unused bits Verilator keeps clear.
-//! 2. A [`Verilated`] owns its model alone: the pointer comes from `sm_new`, is not null, is never
-//!    copied, and is freed once, on drop.
-//! 3. No C++ exception leaves the shim; all of its functions are `noexcept`.
+//! The Verilated component. Safety rules: those of [`crate::owner`].
 
 use crate::hw::Hw;
+use crate::owner::{all_low, Model, Owner};
+use bytemuck::Zeroable;
 use splitmem_abi::config::PORTS;
 use splitmem_abi::request::Line;
 use std::ffi::CString;
 use std::os::raw::c_char;
 use std::path::Path;
-use std::ptr::NonNull;
 
 /// The two register buses, in the order of the arrays below.
 pub(crate) const BUSES: usize = 2;
 
 /// Pins of a request port that the test bench drives.
 #[repr(C)]
+#[derive(Zeroable)]
 pub(crate) struct PortIn {
     pub req_valid: bool,
     /// The request below is new and goes to the pins in this cycle.
@@ -35,7 +30,7 @@ pub(crate) struct PortIn {
 
 /// Pins of a register bus that the test bench drives.
 #[repr(C)]
-#[derive(Default)]
+#[derive(Default, Zeroable)]
 pub(crate) struct BusIn {
     pub valid: bool,
     pub write: bool,
@@ -45,6 +40,7 @@ pub(crate) struct BusIn {
 
 /// All pins that the test bench drives, for one cycle.
 #[repr(C)]
+#[derive(Zeroable)]
 pub(crate) struct Inputs {
     pub port: [PortIn; PORTS],
     pub bus: [BusIn; BUSES],
@@ -62,6 +58,7 @@ pub(crate) struct Inputs {
 
 /// Pins of a request port that the component drives.
 #[repr(C)]
+#[derive(Zeroable)]
 pub(crate) struct PortOut {
     pub req_ready: bool,
     pub resp_valid: bool,
@@ -73,7 +70,7 @@ pub(crate) struct PortOut {
 
 /// Pins of a register bus that the component drives.
 #[repr(C)]
-#[derive(Default)]
+#[derive(Default, Zeroable)]
 pub(crate) struct BusOut {
     pub done: bool,
     pub error: bool,
@@ -82,6 +79,7 @@ pub(crate) struct BusOut {
 
 /// All pins that the component drives, in one cycle.
 #[repr(C)]
+#[derive(Zeroable)]
 pub(crate) struct Outputs {
     pub port: [PortOut; PORTS],
     pub bus: [BusOut; BUSES],
@@ -102,98 +100,22 @@ pub(crate) struct Outputs {
     pub dram_cmd_data: Line,
 }
 
-impl Default for PortIn {
-    fn default() -> Self {
-        Self {
-            req_valid: false,
-            req_load: false,
-            req_op: 0,
-            resp_ready: false,
-            req_tag: 0,
-            req_pid: 0,
-            req_va: 0,
-            req_mask: 0,
-            req_data: [0; 64],
-        }
-    }
-}
-
-impl Default for Inputs {
-    fn default() -> Self {
-        Self {
-            port: Default::default(),
-            bus: Default::default(),
-            reset: false,
-            dram_cmd_ready: false,
-            dram_resp_valid: false,
-            dram_resp_load: false,
-            dram_resp_last: false,
-            dram_resp_poison: false,
-            dram_resp_tag: 0,
-            dram_resp_data: [0; 64],
-        }
-    }
-}
-
-impl Default for PortOut {
-    fn default() -> Self {
-        Self {
-            req_ready: false,
-            resp_valid: false,
-            resp_status: 0,
-            resp_tag: 0,
-            resp_data: [0; 64],
-        }
-    }
-}
-
-impl Default for Outputs {
-    fn default() -> Self {
-        Self {
-            port: Default::default(),
-            bus: Default::default(),
-            irq_monitor: false,
-            irq_host: false,
-            retire_valid: false,
-            retire_port: 0,
-            retire_status: 0,
-            retire_tag: 0,
-            dram_resp_ready: false,
-            dram_cmd_valid: false,
-            dram_cmd_write: false,
-            dram_cmd_last: false,
-            dram_cmd_tag: 0,
-            dram_cmd_line: 0,
-            dram_cmd_mask: 0,
-            dram_cmd_data: [0; 64],
-        }
-    }
-}
-
-/// The C++ side's object.
-#[repr(C)]
-struct Dut {
-    _opaque: [u8; 0],
-}
+all_low!(PortIn, Inputs, PortOut, Outputs);
 
 extern "C" {
-    fn sm_new(configuration: u32, traced: bool) -> *mut Dut;
-    fn sm_free(dut: *mut Dut);
-    fn sm_low(dut: *mut Dut, inputs: *const Inputs, outputs: *mut Outputs);
-    fn sm_high(dut: *mut Dut);
-    fn sm_trace(dut: *mut Dut, path: *const c_char) -> bool;
-    fn sm_trace_close(dut: *mut Dut);
+    fn sm_new(configuration: u32, traced: bool) -> *mut Model;
+    fn sm_free(dut: *mut Model);
+    fn sm_low(dut: *mut Model, inputs: *const Inputs, outputs: *mut Outputs);
+    fn sm_high(dut: *mut Model);
+    fn sm_trace(dut: *mut Model, path: *const c_char) -> bool;
+    fn sm_trace_close(dut: *mut Model);
     #[cfg(test)]
     fn sm_layout(numbers: *mut u32, count: u32) -> u32;
 }
 
 /// One Verilated model. A cycle is [`low`](Self::low), which settles it with the given inputs and
 /// samples the outputs, then [`high`](Self::high), the clock edge that ends the cycle.
-pub(crate) struct Verilated(NonNull<Dut>);
-
-// SAFETY: rule 2; a model shares nothing with other models (each has a context of its own), so it
-// may be used from any one thread at a time.
-unsafe impl Send for Verilated {}
+pub(crate) struct Verilated(Owner);
 
 impl Verilated {
     /// A model before reset; a `traced` one is slower and can write a trace. `None` if there is no
@@ -203,20 +125,20 @@ impl Verilated {
             Hw::Large => 0,
             Hw::Small => 1,
         };
-        // SAFETY: takes plain values; rule 3.
-        NonNull::new(unsafe { sm_new(configuration, traced) }).map(Self)
+        // SAFETY: rules 2 and 3.
+        unsafe { Owner::new(sm_new(configuration, traced), sm_free) }.map(Self)
     }
 
     #[inline]
     pub fn low(&mut self, inputs: &Inputs, outputs: &mut Outputs) {
         // SAFETY: rules 1, 2 and 3; the references outlive the call, which does not keep them.
-        unsafe { sm_low(self.0.as_ptr(), inputs, outputs) }
+        unsafe { sm_low(self.0.get(), inputs, outputs) }
     }
 
     #[inline]
     pub fn high(&mut self) {
         // SAFETY: rules 2 and 3.
-        unsafe { sm_high(self.0.as_ptr()) }
+        unsafe { sm_high(self.0.get()) }
     }
 
     /// Starts to write every signal to an FST file. False if the model is not a traced one or the
@@ -225,20 +147,13 @@ impl Verilated {
         use std::os::unix::ffi::OsStrExt;
         let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return false };
         // SAFETY: rules 2 and 3; the string outlives the call, which does not keep it.
-        unsafe { sm_trace(self.0.as_ptr(), path.as_ptr()) }
+        unsafe { sm_trace(self.0.get(), path.as_ptr()) }
     }
 
     /// Finishes the trace file, if there is one.
     pub fn trace_close(&mut self) {
         // SAFETY: rules 2 and 3.
-        unsafe { sm_trace_close(self.0.as_ptr()) }
-    }
-}
-
-impl Drop for Verilated {
-    fn drop(&mut self) {
-        // SAFETY: rule 2: the pointer is not used after this. Closes the trace.
-        unsafe { sm_free(self.0.as_ptr()) }
+        unsafe { sm_trace_close(self.0.get()) }
     }
 }
 
@@ -265,9 +180,6 @@ mod tests {
             offset_of!(Outputs, dram_cmd_line),
             offset_of!(Outputs, dram_cmd_data),
         ];
-        let mut theirs = [0; 32];
-        // SAFETY: rule 3; the array outlives the call, and its length is told.
-        let count = unsafe { sm_layout(theirs.as_mut_ptr(), theirs.len() as u32) };
-        assert_eq!(theirs[..count as usize].to_vec(), ours.map(|n| n as u32).to_vec());
+        assert_eq!(crate::owner::layout(sm_layout), ours);
     }
 }

@@ -1,18 +1,13 @@
-//! The Verilated CXL link layer.
-//!
-//! Safety rules, which every `unsafe` below relies on:
-//! 1. [`Inputs`] and [`Outputs`] have the layout of `cpp/cxl_link.h` (a test compares it). A `bool` of
-//!    [`Outputs`] is a one-bit pin, whose unused bits Verilator keeps clear.
-//! 2. A [`VerilatedLink`] owns its model alone: the pointer comes from `cl_new`, is not null, is never
-//!    copied, and is freed once, on drop.
-//! 3. No C++ exception leaves the shim; all of its functions are `noexcept`.
+//! The Verilated CXL link layer. Safety rules: those of [`crate::owner`].
 
-use std::ptr::NonNull;
+use crate::owner::{all_low, Model, Owner};
+use bytemuck::Zeroable;
 
 use splitmem_cxl_host::flit::FLIT_BYTES;
 
 /// All pins that are driven from outside, for one cycle.
 #[repr(C)]
+#[derive(Zeroable)]
 pub(super) struct Inputs {
     pub reset: bool,
     pub phy_up: bool,
@@ -35,6 +30,7 @@ pub(super) struct Inputs {
 
 /// All pins that the link layer drives, in one cycle.
 #[repr(C)]
+#[derive(Zeroable)]
 pub(super) struct Outputs {
     pub retrain: bool,
     pub tx_valid: bool,
@@ -60,106 +56,38 @@ pub(super) struct Outputs {
     pub tx_flit: [u8; FLIT_BYTES],
 }
 
-impl Default for Inputs {
-    fn default() -> Self {
-        Self {
-            reset: false,
-            phy_up: false,
-            rx_valid: false,
-            tx_ready: false,
-            req_ready: false,
-            rwd_ready: false,
-            ndr_valid: false,
-            ndr_ld_id: 0,
-            drs_valid: false,
-            drs_ld_id: 0,
-            drs_poison: false,
-            dev_load: 0,
-            ndr_tag: 0,
-            drs_tag: 0,
-            link_control: 0,
-            drs_data: [0; 64],
-            rx_flit: [0; FLIT_BYTES],
-        }
-    }
-}
-
-impl Default for Outputs {
-    fn default() -> Self {
-        Self {
-            retrain: false,
-            tx_valid: false,
-            req_valid: false,
-            req_opcode: 0,
-            req_ld_id: 0,
-            rwd_valid: false,
-            rwd_opcode: 0,
-            rwd_ld_id: 0,
-            rwd_poison: false,
-            ndr_ready: false,
-            drs_ready: false,
-            fault: 0,
-            ras_correctable: 0,
-            req_tag: 0,
-            rwd_tag: 0,
-            ras_uncorrectable: 0,
-            req_address: 0,
-            rwd_address: 0,
-            rwd_mask: 0,
-            rwd_data: [0; 64],
-            link_status: [0; 12],
-            tx_flit: [0; FLIT_BYTES],
-        }
-    }
-}
-
-/// The C++ side's object.
-#[repr(C)]
-struct Dut {
-    _opaque: [u8; 0],
-}
+all_low!(Inputs, Outputs);
 
 extern "C" {
-    fn cl_new() -> *mut Dut;
-    fn cl_free(dut: *mut Dut);
-    fn cl_low(dut: *mut Dut, inputs: *const Inputs, outputs: *mut Outputs);
-    fn cl_high(dut: *mut Dut, inputs: *const Inputs);
+    fn cl_new() -> *mut Model;
+    fn cl_free(dut: *mut Model);
+    fn cl_low(dut: *mut Model, inputs: *const Inputs, outputs: *mut Outputs);
+    fn cl_high(dut: *mut Model, inputs: *const Inputs);
     #[cfg(test)]
     fn cl_layout(numbers: *mut u32, count: u32) -> u32;
 }
 
 /// One Verilated link layer. A cycle is [`low`](Self::low), then [`high`](Self::high).
-pub(super) struct VerilatedLink(NonNull<Dut>);
-
-// SAFETY: rule 2; a model shares nothing with other models (each has a context of its own), so it
-// may be used from any one thread at a time.
-unsafe impl Send for VerilatedLink {}
+pub(super) struct VerilatedLink(Owner);
 
 impl VerilatedLink {
     /// A link before reset. `None` if there is no memory for it.
     pub fn new() -> Option<Self> {
-        // SAFETY: rule 3.
-        NonNull::new(unsafe { cl_new() }).map(Self)
+        // SAFETY: rules 2 and 3.
+        unsafe { Owner::new(cl_new(), cl_free) }.map(Self)
     }
 
     /// Settles with these inputs; what stands on the pins in this cycle. No output follows the ready of
     /// the request channels, which is not looked at yet.
     pub fn low(&mut self, inputs: &Inputs, outputs: &mut Outputs) {
         // SAFETY: rules 1, 2 and 3; the references outlive the call, which does not keep them.
-        unsafe { cl_low(self.0.as_ptr(), inputs, outputs) }
+        unsafe { cl_low(self.0.get(), inputs, outputs) }
     }
 
     /// The clock edge that ends the cycle, with the ready of the request channels.
     pub fn high(&mut self, inputs: &Inputs) {
         // SAFETY: rules 1, 2 and 3; the reference outlives the call, which does not keep it.
-        unsafe { cl_high(self.0.as_ptr(), inputs) }
-    }
-}
-
-impl Drop for VerilatedLink {
-    fn drop(&mut self) {
-        // SAFETY: rule 2: the pointer is not used after this.
-        unsafe { cl_free(self.0.as_ptr()) }
+        unsafe { cl_high(self.0.get(), inputs) }
     }
 }
 
@@ -180,9 +108,6 @@ mod tests {
             offset_of!(Outputs, link_status),
             offset_of!(Outputs, tx_flit),
         ];
-        let mut theirs = [0; 16];
-        // SAFETY: rule 3; the array outlives the call, and its length is told.
-        let count = unsafe { cl_layout(theirs.as_mut_ptr(), theirs.len() as u32) };
-        assert_eq!(theirs[..count as usize].to_vec(), ours.map(|n| n as u32).to_vec());
+        assert_eq!(crate::owner::layout(cl_layout), ours);
     }
 }

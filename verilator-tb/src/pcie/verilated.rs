@@ -1,16 +1,12 @@
-//! The Verilated endpoint: with `crate::verilated` the only place with unsafe code.
-//!
-//! Safety rules: 1. [`Inputs`] and [`Outputs`] have the layout of `cpp/pcie.h` (a test compares it), and
-//! a `bool` of [`Outputs`] is a one-bit pin. 2. An [`Endpoint`] owns its model alone: the pointer comes
-//! from `sp_new`, is not null, is never copied, and is freed once, on drop. 3. No C++ exception leaves
-//! the shim.
+//! The Verilated PCIe endpoint. Safety rules: those of [`crate::owner`].
 
+use crate::owner::{all_low, Model, Owner};
+use bytemuck::Zeroable;
 use splitmem_abi::request::Line;
-use std::ptr::NonNull;
 
 /// One beat of a TLP; `hdl/src/pcie/mod.rs` says what the fields mean.
 #[repr(C)]
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Zeroable)]
 pub(crate) struct Beat {
     pub valid: bool,
     pub first: bool,
@@ -21,14 +17,8 @@ pub(crate) struct Beat {
     pub data: Line,
 }
 
-impl Default for Beat {
-    fn default() -> Self {
-        let (header, data) = ([0; 16], [0; 64]);
-        Self { valid: false, first: false, last: false, bar: 0, dwords: 0, header, data }
-    }
-}
-
 #[repr(C)]
+#[derive(Zeroable)]
 pub(crate) struct NativeIn {
     pub req_ready: bool,
     pub resp_valid: bool,
@@ -38,6 +28,7 @@ pub(crate) struct NativeIn {
 }
 
 #[repr(C)]
+#[derive(Zeroable)]
 pub(crate) struct NativeOut {
     pub req_valid: bool,
     pub req_op: u8,
@@ -49,35 +40,8 @@ pub(crate) struct NativeOut {
     pub req_data: Line,
 }
 
-impl Default for NativeIn {
-    fn default() -> Self {
-        Self {
-            req_ready: false,
-            resp_valid: false,
-            resp_status: 0,
-            resp_tag: 0,
-            resp_data: [0; 64],
-        }
-    }
-}
-
-impl Default for NativeOut {
-    fn default() -> Self {
-        Self {
-            req_valid: false,
-            req_op: 0,
-            resp_ready: false,
-            req_tag: 0,
-            req_pid: 0,
-            req_va: 0,
-            req_mask: 0,
-            req_data: [0; 64],
-        }
-    }
-}
-
 #[repr(C)]
-#[derive(Default)]
+#[derive(Default, Zeroable)]
 pub(crate) struct Inputs {
     pub rx: Beat,
     pub port: [NativeIn; 2],
@@ -97,7 +61,7 @@ pub(crate) struct Inputs {
 }
 
 #[repr(C)]
-#[derive(Default)]
+#[derive(Default, Zeroable)]
 pub(crate) struct Outputs {
     pub tx: Beat,
     pub port: [NativeOut; 2],
@@ -109,11 +73,7 @@ pub(crate) struct Outputs {
     pub flr_done: bool,
 }
 
-/// The C++ side's object.
-#[repr(C)]
-struct Model {
-    _opaque: [u8; 0],
-}
+all_low!(Beat, NativeIn, NativeOut);
 
 extern "C" {
     fn sp_new() -> *mut Model;
@@ -125,35 +85,25 @@ extern "C" {
 }
 
 /// The Verilated endpoint. A cycle is [`low`](Self::low), then [`high`](Self::high).
-pub(crate) struct Endpoint(NonNull<Model>);
-
-// SAFETY: rule 2; a model has a context of its own, so it may be used from any one thread at a time.
-unsafe impl Send for Endpoint {}
+pub(crate) struct Endpoint(Owner);
 
 impl Endpoint {
     /// A model before reset. `None` if there is no memory for it.
     pub fn new() -> Option<Self> {
-        // SAFETY: takes nothing; rule 3.
-        NonNull::new(unsafe { sp_new() }).map(Self)
+        // SAFETY: rules 2 and 3.
+        unsafe { Owner::new(sp_new(), sp_free) }.map(Self)
     }
 
     #[inline]
     pub fn low(&mut self, inputs: &Inputs, outputs: &mut Outputs) {
         // SAFETY: rules 1, 2 and 3; the references outlive the call, which does not keep them.
-        unsafe { sp_low(self.0.as_ptr(), inputs, outputs) }
+        unsafe { sp_low(self.0.get(), inputs, outputs) }
     }
 
     #[inline]
     pub fn high(&mut self) {
         // SAFETY: rules 2 and 3.
-        unsafe { sp_high(self.0.as_ptr()) }
-    }
-}
-
-impl Drop for Endpoint {
-    fn drop(&mut self) {
-        // SAFETY: rule 2: the pointer is not used after this.
-        unsafe { sp_free(self.0.as_ptr()) }
+        unsafe { sp_high(self.0.get()) }
     }
 }
 
@@ -174,9 +124,6 @@ mod tests {
             offset_of!(Outputs, flr_done),
             offset_of!(Outputs, h_addr),
         ];
-        let mut theirs = [0; 16];
-        // SAFETY: rule 3; the array outlives the call, and its length is told.
-        let count = unsafe { sp_layout(theirs.as_mut_ptr(), theirs.len() as u32) };
-        assert_eq!(theirs[..count as usize].to_vec(), ours.map(|n| n as u32).to_vec());
+        assert_eq!(crate::owner::layout(sp_layout), ours);
     }
 }

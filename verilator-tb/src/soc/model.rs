@@ -1,15 +1,8 @@
-//! The Verilated soft core, with the unsafe code that it takes.
-//!
-//! Safety rules, which every `unsafe` below relies on:
-//! 1. [`SocIn`] and [`SocOut`] have the layout of `cpp/soc.h` (a test compares it). A `bool` of
-//!    [`SocOut`] is a one-bit pin, whose unused bits Verilator keeps clear.
-//! 2. A [`SocModel`] owns its model alone: the pointer comes from `soc_new`, is not null, is never
-//!    copied, and is freed once, on drop.
-//! 3. No C++ exception leaves the shim; all of its functions are `noexcept`.
+//! The Verilated soft core. Safety rules: those of [`crate::owner`], and
 //! 4. The core's memory is an array of words inside the model, which nothing else touches while a
 //!    call into the model is not under way.
 
-use std::ptr::NonNull;
+use crate::owner::{Model, Owner};
 
 /// Pins that the test bench drives.
 #[repr(C)]
@@ -52,40 +45,30 @@ pub(super) struct SocOut {
     pub tdo: bool,
 }
 
-/// The C++ side's object.
-#[repr(C)]
-struct Soc {
-    _opaque: [u8; 0],
-}
-
 extern "C" {
-    fn soc_new() -> *mut Soc;
-    fn soc_free(soc: *mut Soc);
-    fn soc_step(soc: *mut Soc, inputs: *const SocIn, outputs: *mut SocOut);
-    fn soc_ram(soc: *mut Soc, words: *mut u32) -> *mut u32;
+    fn soc_new() -> *mut Model;
+    fn soc_free(soc: *mut Model);
+    fn soc_step(soc: *mut Model, inputs: *const SocIn, outputs: *mut SocOut);
+    fn soc_ram(soc: *mut Model, words: *mut u32) -> *mut u32;
     #[cfg(test)]
     fn soc_layout(numbers: *mut u32, count: u32) -> u32;
 }
 
 /// One Verilated core.
-pub(super) struct SocModel(NonNull<Soc>);
-
-// SAFETY: rule 2; a model shares nothing with other models (each has a context of its own), so it
-// may be used from any one thread at a time.
-unsafe impl Send for SocModel {}
+pub(super) struct SocModel(Owner);
 
 impl SocModel {
     /// A core before reset. `None` if there is no memory for it.
     pub fn new() -> Option<Self> {
-        // SAFETY: rule 3.
-        NonNull::new(unsafe { soc_new() }).map(Self)
+        // SAFETY: rules 2 and 3.
+        unsafe { Owner::new(soc_new(), soc_free) }.map(Self)
     }
 
     /// Settles the inputs, lets the clocks rise that are to rise, and samples the outputs.
     #[inline]
     pub fn step(&mut self, inputs: &SocIn, outputs: &mut SocOut) {
         // SAFETY: rules 1, 2 and 3; the references outlive the call, which does not keep them.
-        unsafe { soc_step(self.0.as_ptr(), inputs, outputs) }
+        unsafe { soc_step(self.0.get(), inputs, outputs) }
     }
 
     /// The core's memory, in words.
@@ -93,16 +76,9 @@ impl SocModel {
         let mut words = 0;
         // SAFETY: rules 2, 3 and 4: as many words as the shim says, borrowed as long as the model.
         unsafe {
-            let first = soc_ram(self.0.as_ptr(), &mut words);
+            let first = soc_ram(self.0.get(), &mut words);
             std::slice::from_raw_parts_mut(first, words as usize)
         }
-    }
-}
-
-impl Drop for SocModel {
-    fn drop(&mut self) {
-        // SAFETY: rule 2: the pointer is not used after this.
-        unsafe { soc_free(self.0.as_ptr()) }
     }
 }
 
@@ -123,9 +99,6 @@ mod tests {
             offset_of!(SocOut, m_valid),
             offset_of!(SocOut, tdo),
         ];
-        let mut theirs = [0; 16];
-        // SAFETY: rule 3; the array outlives the call, and its length is told.
-        let count = unsafe { soc_layout(theirs.as_mut_ptr(), theirs.len() as u32) };
-        assert_eq!(theirs[..count as usize].to_vec(), ours.map(|n| n as u32).to_vec());
+        assert_eq!(crate::owner::layout(soc_layout), ours);
     }
 }
