@@ -125,19 +125,16 @@ impl ExCache {
             self.frames.fill(self.frame_of(place), data, 0);
             self.filled(page, place);
         });
-        let demand = Arc::new(Demand::new(None));
-        if !here {
+        let demand = (!here).then(|| Arc::new(Demand::new(None)));
+        if let Some(demand) = &demand {
             // The fetch goes before the write-backs.
-            orders.insert(0, self.fetch(page, place, Some(Arc::clone(&demand))));
+            orders.insert(0, self.fetch(page, place, Some(Arc::clone(demand))));
         }
         if !is_timed {
             self.fetch_beyond(page, ahead, &mut orders);
         }
-        if here {
-            self.link.submit(orders);
-            return Ok(());
-        }
         self.link.submit(orders);
+        let Some(demand) = demand else { return Ok(()) };
         self.link.wait_until(|| demand.lock().is_some());
         let fetched = demand.lock().take();
         fetched.unwrap_or(Ok(()))
