@@ -155,7 +155,8 @@ impl Program {
             }
             Self::Redis | Self::RedisZipf => {
                 let socket = path("redis");
-                let server = ["redis-server", "--port", "0", "--save", "", "--unixsocket", &socket];
+                let server = redis_server(folder).map_err(Unavailable::io(folder))?;
+                let server = [&*server, "--port", "0", "--save", "", "--unixsocket", &socket];
                 words(&server)
             }
         })
@@ -361,6 +362,21 @@ impl Drop for Ended {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// The program that is redis's server. Debian's package of its tools has it under another name only, and
+/// it goes by what it is called as: then a link of the right name is made in the folder.
+fn redis_server(folder: &Path) -> std::io::Result<String> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let find = |name| std::env::split_paths(&path).map(|f| f.join(name)).find(|f| f.is_file());
+    let name = "redis-server";
+    let link = folder.join(name);
+    match (find(name), find("redis-check-rdb")) {
+        (None, Some(other)) if !link.exists() => std::os::unix::fs::symlink(other, &link)?,
+        (None, Some(_)) => {}
+        _ => return Ok(name.to_owned()),
+    }
+    Ok(link.display().to_string())
 }
 
 fn lines(path: &PathBuf) -> std::io::Result<()> {
