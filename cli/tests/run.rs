@@ -144,7 +144,8 @@ fn a_component_that_dies_stops_the_program_and_what_it_lacks_is_saved() {
     // The component is in the process that is killed.
     run.kill().expect("killed");
     run.wait().expect("it ends");
-    writeln!(input, "go on").expect("it still reads");
+    // It may need the component before it reads this, and be gone already.
+    let _ = writeln!(input, "go on");
     // The program ends without an answer, which would be wrong or would never come.
     assert_eq!(line(), None);
     let said = std::fs::read_to_string(&errors).expect("readable");
