@@ -35,14 +35,18 @@ impl Engine {
         if counted && self.space.counted() + pages > self.capacity() {
             return Err(ENOMEM);
         }
+        self.take(pages, prot, counted).map(|start| self.address(start))
+    }
+
+    /// Maps pages wherever there is room; gives the first one.
+    fn take(&mut self, pages: usize, prot: i32, counted: bool) -> Result<usize, Errno> {
         let start = self.space.map(pages, prot, counted).ok_or(ENOMEM)?;
-        let address = self.address(start);
         // SAFETY: own range, just taken.
-        if let Err(errno) = unsafe { sys::protect(address, pages * PAGE_BYTES, prot) } {
+        if let Err(errno) = unsafe { sys::protect(self.address(start), pages * PAGE_BYTES, prot) } {
             self.space.unmap(start..start + pages);
             return Err(errno);
         }
-        Ok(address)
+        Ok(start)
     }
 
     /// Maps zeros over a part of the range, whatever was there.
@@ -148,18 +152,15 @@ impl Engine {
         prot: i32,
         counted: bool,
     ) -> Result<usize, Errno> {
-        let start = self.space.map(new_pages, prot, counted).ok_or(ENOMEM)?;
-        let (from, to) = (self.address(old.start), self.address(start));
-        // SAFETY: own range, just taken.
-        if let Err(errno) = unsafe { sys::protect(to, new_pages * PAGE_BYTES, prot) } {
-            self.space.unmap(start..start + new_pages);
-            return Err(errno);
-        }
+        let start = self.take(new_pages, prot, counted)?;
+        // From here on there is no way back: the pages are not where they were.
         if let Err(error) = self.relocate(old.start, start, old.len()) {
             super::process::lost_with(self, &error);
         }
-        self.unmap(from, old.len() * PAGE_BYTES)?;
-        Ok(to)
+        if let Err(errno) = self.unmap(self.address(old.start), old.len() * PAGE_BYTES) {
+            super::process::stop(&errno.to_string());
+        }
+        Ok(self.address(start))
     }
 
     /// The pages of a range that lies in the engine's.
