@@ -86,7 +86,7 @@ probe-test: setup ## an unmodified probe-rs and GDB load, log and debug the simu
 
 # Minutes of unmodified programs under stress in managed memory, each of two ways: 24 CPU-minutes.
 STRESS_MINUTES := 6
-# Byte sequences for the memory monitor's mailbox: ten minutes.
+# Byte sequences for the memory monitor's mailbox: half an hour.
 FUZZ_INPUTS := 10000000
 
 soak: setup ## ten million random requests, hardware against golden model; then programs under stress

@@ -8,10 +8,11 @@ use splitmem_abi::soc::RAM_BASE;
 use splitmem_hdl::board::{pico_ice, ulx3s};
 use splitmem_hdl::soc::sources::{packages, DEFINES};
 use splitmem_hdl::soc::SOURCES;
-use verilator_tb::soc::{Image, Isolation};
+use verilator_tb::soc::{Image, Isolation, COMPILER, FIRMWARE_SOURCES};
 
 use super::companion::Companion;
 use super::loader::Loading;
+use super::report::FirmwareReport;
 use super::tools::{hash, venv, FpgaError};
 
 /// A board with a bitstream.
@@ -273,9 +274,13 @@ impl Board {
 }
 
 impl Sources {
-    /// The hash of the firmware.
-    pub fn firmware(&self) -> String {
-        format!("{:016x}", hash(&bytes(&self.firmware)))
+    /// Which firmware it is, if there is any.
+    pub fn firmware(&self) -> Option<FirmwareReport> {
+        (!self.firmware.is_empty()).then(|| FirmwareReport {
+            sources: FIRMWARE_SOURCES.to_owned(),
+            image: format!("{:016x}", hash(&bytes(&self.firmware))),
+            compiler: COMPILER.to_owned(),
+        })
     }
 }
 

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use serde_json::Value as Json;
-use verilator_tb::soc::COMPILER;
 
 use super::boards::{Board, Sources};
 use super::netlist;
@@ -46,7 +45,9 @@ impl Job<'_> {
         let interrupt = Interrupt::install();
         let sources = self.write_sources()?;
         let tools = vec![version(&yosys, "-V"), version(&pnr, "--version")];
-        let made_of = [board.inputs(&sources), sources.firmware(), tools.join("\n")].join("\n");
+        let firmware = sources.firmware();
+        let image = firmware.as_ref().map_or_else(String::new, |firmware| firmware.image.clone());
+        let made_of = [board.inputs(&sources), image, tools.join("\n")].join("\n");
         self.once("yosys", &made_of, || {
             run(&yosys, ["-p", (board.yosys)().as_str()], self.work, "yosys", &interrupt)
         })?;
@@ -77,8 +78,7 @@ impl Job<'_> {
             board: board.name.to_owned(),
             device: board.device.to_owned(),
             inputs: board.inputs(&sources),
-            firmware: sources.firmware(),
-            compiler: COMPILER.to_owned(),
+            firmware,
             bitstream: format!("{:016x}", hash(&[&bits])),
             bitstream_bytes: bits.len() as u64,
             seed,

@@ -16,10 +16,8 @@ pub struct Report {
     pub device: String,
     /// Hash of the hardware that went in, constraints and recipe: see [`Board::inputs`].
     pub inputs: String,
-    /// Hash of the firmware that went in.
-    pub firmware: String,
-    /// What compiled it: another compiler makes another firmware of the same sources.
-    pub compiler: String,
+    /// The firmware that went in, if any did.
+    pub firmware: Option<FirmwareReport>,
     /// Hash of the bitstream.
     pub bitstream: String,
     /// Its length.
@@ -34,6 +32,18 @@ pub struct Report {
     pub blocks: Vec<BlockUse>,
     /// Versions of Yosys and nextpnr.
     pub tools: Vec<String>,
+}
+
+/// Which firmware a bitstream has in it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FirmwareReport {
+    /// Hash of what it is compiled from: [`verilator_tb::soc::SOURCES`].
+    pub sources: String,
+    /// Hash of what it became. Other compilers make other firmware of the same sources, and so does
+    /// the same one in other places.
+    pub image: String,
+    /// The compiler.
+    pub compiler: String,
 }
 
 /// What a clock reached.
@@ -173,8 +183,11 @@ impl Report {
         facts.add("bitstream_bytes", "Bitstream", self.bitstream_bytes, "bytes");
         text(&mut facts, "bitstream", "  hash", &self.bitstream);
         text(&mut facts, "inputs", "Hash of the hardware that went in", &self.inputs);
-        text(&mut facts, "firmware", "Hash of the firmware that went in", &self.firmware);
-        text(&mut facts, "compiler", "  compiled by", &self.compiler);
+        if let Some(firmware) = &self.firmware {
+            text(&mut facts, "firmware", "Hash of the firmware that went in", &firmware.image);
+            text(&mut facts, "firmware_sources", "  of its sources", &firmware.sources);
+            text(&mut facts, "compiler", "  compiled by", &firmware.compiler);
+        }
         facts
     }
 
@@ -240,8 +253,7 @@ mod tests {
             board: "ulx3s".to_owned(),
             device: String::new(),
             inputs: String::new(),
-            firmware: String::new(),
-            compiler: String::new(),
+            firmware: None,
             bitstream: String::new(),
             bitstream_bytes: 0,
             seed: 2,

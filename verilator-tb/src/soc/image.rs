@@ -78,6 +78,9 @@ impl FromStr for Isolation {
 /// What compiled [`Isolation::monitor`].
 pub const COMPILER: &str = env!("SPLITMEM_FIRMWARE_COMPILER");
 
+/// A hash of the code that [`Isolation::monitor`] is compiled from, in hexadecimal.
+pub const FIRMWARE_SOURCES: &str = env!("SPLITMEM_FIRMWARE_SOURCES");
+
 /// Why an image cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -11,7 +11,7 @@ mod log;
 mod model;
 
 pub use debugger::{DebugError, Debugger, Scan};
-pub use image::{Image, ImageError, Isolation, COMPILER};
+pub use image::{Image, ImageError, Isolation, COMPILER, FIRMWARE_SOURCES};
 pub use jtag::{Remote, Wires};
 pub use log::{Log, LogError, RttChannel};
 
