@@ -55,6 +55,7 @@ fn the_explicit_api_is_measured_beside_local_memory() {
         "explicit_rmw_us",
         "explicit_seq_read_2t_us",
         "explicit_miss_us",
+        "page_copy_us",
         "explicit_word_ns",
         "delay_modelled_ns",
         "delay_achieved_ns",

@@ -194,6 +194,31 @@ fn threads_see_one_memory() {
     check();
 }
 
+/// Evictions protect what lies around what leaves, and let it be written again.
+#[test]
+fn what_stays_is_written_on_without_a_fault() {
+    let Some(_turn) = turn() else { return };
+    let pages = 3 * FRAMES;
+    let memory = Mapping::new(pages);
+    let mut rng = SmallRng::seed_from_u64(17);
+    let mut written = vec![0u64; pages];
+    (0..pages).for_each(|page| memory.set(page, 5, 0));
+    let before = STATS.read();
+    for value in 1..20_000 {
+        let page = rng.random_range(0..pages);
+        memory.set(page, 5, value);
+        written[page] = value;
+    }
+    let after = STATS.read();
+    let misses = after.misses - before.misses;
+    let faults = after.write_faults - before.write_faults;
+    assert!(misses > 10_000 && faults * 20 < misses, "{faults} faults, {misses} misses");
+    for (page, value) in written.iter().enumerate() {
+        assert_eq!(memory.get(page, 5), *value, "page {page}");
+    }
+    check();
+}
+
 #[test]
 fn mappings_move_shrink_and_change_protection() {
     let Some(_turn) = turn() else { return };

@@ -61,7 +61,7 @@ pub trait Part: Send {
 
 /// A generator of a few instructions, so that it does not hide what is measured (Knuth's MMIX).
 #[derive(Clone)]
-struct Random(u64);
+pub struct Random(pub u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -69,7 +69,8 @@ impl Random {
         self.0 >> 33
     }
 
-    fn below(&mut self, end: usize) -> usize {
+    /// A number below this one.
+    pub fn below(&mut self, end: usize) -> usize {
         ((self.next() * end as u64) >> 31) as usize
     }
 }

@@ -1,5 +1,6 @@
 //! The memory under the [kernel](super::kernel).
 
+use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
 use std::path::Path;
 
@@ -10,7 +11,7 @@ use pcomponent_driver::profile::{DelayMeter, Delayed, Profile};
 use pcomponent_driver::{CacheStats, RemoteMemory, RemoteSlice};
 use splitmem_abi::config::HwConfig;
 
-use super::kernel::{Part, PAGE_WORDS};
+use super::kernel::{Part, Random, PAGE_WORDS};
 use crate::error::CliError;
 use crate::machine::MachineError;
 use crate::workload::MemoryError;
@@ -76,6 +77,57 @@ impl Part for &mut [u64] {
 
     fn write_page(&mut self, page: usize, words: &[u64; PAGE_WORDS]) -> Result<(), MemoryError> {
         self[page * PAGE_WORDS..][..PAGE_WORDS].copy_from_slice(words);
+        Ok(())
+    }
+}
+
+/// Memory whose pages are copied, each time one is touched, to a random one of some frames: what a miss
+/// of the explicit API takes at least, for the way to a page and everything kept of it is left out.
+pub struct Copied {
+    source: MmapMut,
+    frames: RefCell<(MmapMut, Random)>,
+}
+
+impl Copied {
+    /// So many bytes, and so many of frames, in the host's large pages where it has them.
+    ///
+    /// # Errors
+    /// [`CliError::HostMemory`].
+    pub fn new(bytes: usize, local: usize) -> Result<Self, CliError> {
+        let map = |bytes: usize| {
+            let map = MmapOptions::new().len(bytes.max(PAGE_WORDS * 8)).map_anon()?;
+            #[cfg(target_os = "linux")]
+            let _ = map.advise(memmap2::Advice::HugePage);
+            Ok(map)
+        };
+        let frames = RefCell::new((map(local).map_err(CliError::HostMemory)?, Random(1)));
+        Ok(Self { source: map(bytes).map_err(CliError::HostMemory)?, frames })
+    }
+}
+
+impl Part for Copied {
+    fn words(&self) -> usize {
+        self.source.len() / 8
+    }
+
+    fn read(&self, word: usize) -> Result<u64, MemoryError> {
+        let (frames, random) = &mut *self.frames.borrow_mut();
+        let frames: &mut [u64] = bytemuck::cast_slice_mut(frames);
+        let source: &[u64] = bytemuck::cast_slice(&self.source);
+        let frame = random.below(frames.len() / PAGE_WORDS) * PAGE_WORDS;
+        let page = word / PAGE_WORDS * PAGE_WORDS;
+        frames[frame..][..PAGE_WORDS].copy_from_slice(&source[page..][..PAGE_WORDS]);
+        Ok(frames[frame + word % PAGE_WORDS])
+    }
+
+    fn write(&mut self, word: usize, value: u64) -> Result<(), MemoryError> {
+        bytemuck::cast_slice_mut::<u8, u64>(&mut self.source)[word] = value;
+        Ok(())
+    }
+
+    fn write_page(&mut self, page: usize, words: &[u64; PAGE_WORDS]) -> Result<(), MemoryError> {
+        let source: &mut [u64] = bytemuck::cast_slice_mut(&mut self.source);
+        source[page * PAGE_WORDS..][..PAGE_WORDS].copy_from_slice(words);
         Ok(())
     }
 }

@@ -94,6 +94,8 @@ struct Results {
     delays: Option<Figures>,
     /// Unmodified, with more threads than processors.
     crowd: Option<Figures>,
+    /// Copies of pages, and nothing else.
+    copies: Option<Figures>,
     skipped: BTreeMap<Way, String>,
 }
 
@@ -201,7 +203,8 @@ impl Args {
         Ok(())
     }
 
-    /// What is measured beside the touches: reads of resident words, the delays of a profile.
+    /// What is measured beside the touches: reads of resident words, the delays of a profile, copies of
+    /// pages.
     fn beside(
         &self,
         way: Way,
@@ -236,6 +239,9 @@ impl Args {
             let more = ["--pattern", "random,random", "--op", "read", "--profile", &self.profile];
             let delays = run(way, &self.sizes(self.bytes, 1), &self.dir, &more, interrupt);
             results.delays = results.keep(way, delays)?;
+            let more = ["--copied", "--pattern", "random", "--op", "read"];
+            let copies = run(Way::Local, &self.sizes(self.bytes, 1), &self.dir, &more, interrupt);
+            results.copies = results.keep(way, copies)?;
         }
         Ok(())
     }
@@ -294,6 +300,14 @@ impl Args {
         let word = |way: Way| results.words.get(&way).map_or(f64::NAN, |f| number(f, "word_ns"));
         let miss = us(Way::Explicit) / results.ns(Way::Explicit, 1, "random_read_miss_ratio");
         facts.add("explicit_miss_us", "Explicit API: a miss (goal: 1.2 or less)", miss, "us");
+        let copy = results.copies.as_ref().map_or(f64::NAN, |f| number(f, "random_read_ns")) / 1e3;
+        facts.add(
+            "page_copy_us",
+            "  of that, the copy of a page from anywhere to anywhere",
+            copy,
+            "us",
+        );
+        facts.add("explicit_miss_over_copy_us", "  and what is left", miss - copy, "us");
         let (raw, hit) = (word(Way::Local), word(Way::Explicit));
         facts.add("raw_word_ns", "Random word, plain slice", raw, "ns");
         facts.add("explicit_word_ns", "  explicit API, resident", hit, "ns");

@@ -9,7 +9,7 @@ use pcomponent_driver::profile::{DelayMeter, Profile};
 use pcomponent_driver::transparent::floor::{FloorMemory, WINDOW};
 
 use crate::bench::kernel::{fill, measure, word_ns, Measured, Op, Part, Pattern};
-use crate::bench::memory::{Explicit, Mapped};
+use crate::bench::memory::{Copied, Explicit, Mapped};
 use crate::bench::programs::pagerank;
 use crate::error::CliError;
 use crate::facts::Facts;
@@ -45,6 +45,9 @@ pub struct Args {
     /// Use memory behind the least that can serve misses in user space
     #[arg(long, conflicts_with_all = ["explicit", "file"])]
     floor: bool,
+    /// Use memory that is copied page by page into the local one as it is touched
+    #[arg(long, conflicts_with_all = ["explicit", "file", "floor"])]
+    copied: bool,
     /// Timing of the component, with --explicit
     #[arg(long, requires = "explicit")]
     profile: Option<String>,
@@ -95,6 +98,8 @@ impl Args {
                 FloorMemory::set(window, op == Op::Rmw);
             };
             self.measure(&mut [memory.words()], begin, || 0)?
+        } else if self.copied {
+            self.measure(&mut [Copied::new(bytes, local)?], |_, _| (), || 0)?
         } else {
             let mut memory = match &self.file {
                 Some(path) => Mapped::file(path, bytes)?,

@@ -191,6 +191,8 @@ pub struct Engine {
     staging: Vec<Page>,
     zeros: Vec<Page>,
     victims: Vec<usize>,
+    /// Ranges that are protected while some of their pages leave.
+    guarded: Vec<Range<usize>>,
 }
 
 impl Engine {
@@ -248,6 +250,7 @@ impl Engine {
             staging: vec![Page::ZERO; WINDOW],
             zeros: vec![Page::ZERO; WINDOW],
             victims: Vec::with_capacity(BATCH + STRETCH),
+            guarded: Vec::with_capacity(BATCH),
         })
     }
 

@@ -10,6 +10,10 @@ use crate::transparent::stats::add;
 use crate::transparent::store::{Page, StoreError};
 use crate::transport::PAGE_BYTES;
 
+/// Calls that let the pages of a stretch be written again: where those that may be and those that may not
+/// take turns, a fault for each that is written is cheaper.
+const UNGUARDS: u32 = 4;
+
 impl Engine {
     /// Makes room for so many more resident pages.
     pub(super) fn make_room(&mut self, more: usize) -> Result<(), EngineError> {
@@ -28,20 +32,19 @@ impl Engine {
     fn evict(&mut self, count: usize) -> Result<(), EngineError> {
         let mut victims = std::mem::take(&mut self.victims);
         victims.clear();
-        let answer = self.choose(count.min(BATCH), &mut victims).and_then(|()| {
-            victims.sort_unstable();
-            victims.dedup();
-            if victims.is_empty() {
-                Err(EngineError::Pinned)
-            } else {
-                self.leave(&victims)
-            }
-        });
+        self.choose(count.min(BATCH), &mut victims);
+        victims.sort_unstable();
+        victims.dedup();
+        let answer = match victims[..] {
+            [] => Err(EngineError::Pinned),
+            _ => self.leave(&victims),
+        };
         self.victims = victims;
+        self.unguard();
         answer
     }
 
-    fn choose(&mut self, count: usize, victims: &mut Vec<usize>) -> Result<(), EngineError> {
+    fn choose(&mut self, count: usize, victims: &mut Vec<usize>) {
         // The second time around, whichever may.
         for step in 0..2 * self.frames_made {
             if victims.len() >= count {
@@ -63,10 +66,9 @@ impl Engine {
             }
             victims.push(page as usize);
             if self.threads && self.table[page as usize].has(Entry::WRITABLE) {
-                self.choose_around(page as usize, victims)?;
+                self.choose_around(page as usize, victims);
             }
         }
-        Ok(())
     }
 
     fn advance_hand(&mut self) {
@@ -85,48 +87,90 @@ impl Engine {
         age as usize > self.resident.min(self.round as usize) / 2
     }
 
-    /// Protects all that can be written in a page's stretch, and lets the older half of its pages
-    /// leave too.
+    /// Protects all that can be written in the stretch of a page that leaves, until the older half of
+    /// its pages have left too; what stays can then be written again.
     ///
     /// Where other threads run, what a protection costs is telling their processors, once for a call
-    /// whatever its range: ten times the rest of an eviction.
-    fn choose_around(&mut self, page: usize, victims: &mut Vec<usize>) -> Result<(), EngineError> {
-        let (start, area) = self.space.area(page).map_or((page, page + 1), |(s, a)| (s, a.end));
-        let first = page / STRETCH * STRETCH;
-        let (mut run, mut behind) = (None, 0);
-        for page in first.max(start)..(first + STRETCH).min(area) {
+    /// whatever its range: ten times the rest of an eviction. To take it back, nobody need be told.
+    fn choose_around(&mut self, chosen: usize, victims: &mut Vec<usize>) {
+        let (start, area) =
+            self.space.area(chosen).map_or((chosen, chosen + 1), |(s, a)| (s, a.end));
+        let first = chosen / STRETCH * STRETCH;
+        let range = first.max(start)..(first + STRETCH).min(area);
+        let mut run = None;
+        for page in range {
             let entry = self.table[page];
             if !entry.has(Entry::RESIDENT) {
                 continue;
             }
             if self.is_pinned(page) {
                 // A system call may be writing to it.
-                self.protect_run(run.take(), behind)?;
+                run.take().into_iter().for_each(|run| self.guard(run, chosen));
                 continue;
             }
             if entry.has(Entry::WRITABLE) {
-                run.get_or_insert(page);
-                behind = page + 1;
+                run.get_or_insert(page..page).end = page + 1;
             }
-            if self.is_old(entry.frame()) && !self.history.stays(entry.frame()) {
+            if self.leaves_with(page, chosen) {
                 victims.push(page);
             }
         }
-        self.protect_run(run, behind)
+        run.into_iter().for_each(|run| self.guard(run, chosen));
     }
 
-    /// Protects the pages from `first` on, of which those that can be written are counted as such.
-    fn protect_run(&mut self, first: Option<usize>, behind: usize) -> Result<(), EngineError> {
-        let Some(first) = first else { return Ok(()) };
-        let bytes = (behind - first) * PAGE_BYTES;
-        if self.uffd.protect(self.address(first), bytes, true).is_err() {
-            // More than one mapping for the kernel: they are protected one by one when they leave.
-            return Ok(());
+    /// Whether a resident page leaves if one of its stretch does.
+    fn leaves_with(&self, page: usize, chosen: usize) -> bool {
+        let frame = self.table[page].frame();
+        page == chosen || (self.is_old(frame) && !self.history.stays(frame))
+    }
+
+    /// Protects a range. Of its pages that can be written, those that stay count as such all the while:
+    /// who writes to one meanwhile waits for the lock.
+    fn guard(&mut self, run: Range<usize>, chosen: usize) {
+        // Here nothing may be allocated: a signal came in anywhere. What is not guarded, because the
+        // list is full or there is more than one mapping for the kernel, is protected as it leaves.
+        let bytes = run.len() * PAGE_BYTES;
+        if self.guarded.len() == self.guarded.capacity()
+            || self.uffd.protect(self.address(run.start), bytes, true).is_err()
+        {
+            return;
         }
-        for page in first..behind {
-            self.table[page] = self.table[page].without(Entry::WRITABLE);
+        for page in run.clone() {
+            if self.table[page].has(Entry::RESIDENT) && self.leaves_with(page, chosen) {
+                self.table[page] = self.table[page].without(Entry::WRITABLE);
+            }
         }
-        Ok(())
+        self.guarded.push(run);
+    }
+
+    /// Lets what was guarded and has stayed be written again, where a few calls do it.
+    fn unguard(&mut self) {
+        while let Some(mut rest) = self.guarded.pop() {
+            let mut calls = 0;
+            while let Some(run) = self.next_writable(rest.clone()) {
+                rest.start = run.end;
+                let bytes = run.len() * PAGE_BYTES;
+                calls += 1;
+                if calls <= UNGUARDS
+                    && self.uffd.protect(self.address(run.start), bytes, false).is_ok()
+                {
+                    continue;
+                }
+                // They are let be written one by one, as they are.
+                for page in run {
+                    self.table[page] = self.table[page].without(Entry::WRITABLE);
+                }
+            }
+        }
+    }
+
+    /// The first pages of a range that count as writable, and no other resident ones among them.
+    fn next_writable(&self, range: Range<usize>) -> Option<Range<usize>> {
+        let resident = |page: &usize| self.table[*page].has(Entry::RESIDENT);
+        let mut pages = range.filter(resident);
+        let writable = |page: &usize| self.table[*page].has(Entry::WRITABLE);
+        let start = pages.find(writable)?;
+        Some(start..pages.take_while(writable).last().unwrap_or(start) + 1)
     }
 
     /// Writes pages back as needed and drops them.
