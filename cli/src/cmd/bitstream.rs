@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::error::CliError;
-use crate::fpga::boards::BoardName;
+use crate::fpga::boards::{BoardName, SEEDS};
 use crate::fpga::build::{write, Job};
 
 const AFTER_HELP: &str = "\
@@ -38,9 +38,8 @@ enum Action {
         /// Folder for what is made on the way [default: build/BOARD]
         #[arg(short, long, value_name = "DIR")]
         work: Option<PathBuf>,
-        /// Seed of a placement; the best one of several makes the bitstream [default:
-        /// the board's: 1 for the ULX3S, 1 2 3 for the pico-ice]
-        #[arg(long, value_name = "N")]
+        /// Seed of a placement; the best one of several makes the bitstream
+        #[arg(long, value_name = "N", default_values_t = SEEDS)]
         seed: Vec<u32>,
         /// Placements at once; each takes a processor and 2 GiB
         #[arg(short, long, value_name = "N", default_value_t = 1)]
@@ -83,8 +82,7 @@ impl Args {
                 let board = board.board();
                 let output = output.unwrap_or_else(|| board.folder());
                 let work = work.unwrap_or_else(|| PathBuf::from("build").join(board.name));
-                let seeds = if seed.is_empty() { board.seeds.to_vec() } else { seed };
-                let job = Job { board, seeds: &seeds, jobs, work: &work, output: &output };
+                let job = Job { board, seeds: &seed, jobs, work: &work, output: &output };
                 job.run()?.facts().print(json)
             }
         }

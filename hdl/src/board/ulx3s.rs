@@ -30,7 +30,7 @@ pub const BAUD: u32 = 3_000_000;
 /// The board's oscillator.
 pub const OSCILLATOR_KHZ: u32 = 25_000;
 /// Divider before the PLL, its multiplier, and its outputs' dividers: the component's, the soft core's.
-pub const PLL: [u32; 4] = [5, 8, 16, 32];
+pub const PLL: [u32; 4] = [5, 12, 10, 30];
 /// The component's clock, and the SDRAM's.
 pub const CLOCK_KHZ: u32 = OSCILLATOR_KHZ / PLL[0] * PLL[1];
 /// The soft core's clock.

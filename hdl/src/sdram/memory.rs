@@ -1,10 +1,14 @@
 //! The memory as its user finds it: initialised, tested, and closed for good if the test failed.
 //!
 //! `ready` goes up when the test passed; before that, and if it fails, no command is taken.
+//!
+//! Commands and replies pass a register each way between user and controller, because on an FPGA
+//! these lie far apart.
 
 use super::controller::Sdram;
 use super::self_test::SelfTest;
 use super::timing::Cycles;
+use crate::relay::Relay;
 use rust_hdl::prelude::*;
 
 #[derive(LogicBlock, Default)]
@@ -46,6 +50,10 @@ pub struct Memory {
     sdram: Sdram,
     test: SelfTest,
     open: DFF<Bit>,
+    /// `[63:0]` data, `[71:64]` mask, `[90:72]` line, `[100:91]` tag, `[101]` write, `[102]` last.
+    commands: Relay<Bits<103>>,
+    /// `[63:0]` data, `[73:64]` tag, `[74]` last.
+    replies: Relay<Bits<75>>,
 }
 
 impl Memory {
@@ -75,8 +83,10 @@ impl Logic for Memory {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, open);
-        clock!(self, clock, sdram, test);
+        clock!(self, clock, sdram, test, commands, replies);
         self.sdram.reset.next = self.reset.val();
+        self.commands.reset.next = self.reset.val();
+        self.replies.reset.next = self.reset.val();
         self.test.reset.next = self.reset.val();
         self.test.start.next = self.sdram.ready.val();
         self.test.thorough.next = self.thorough.val();
@@ -86,6 +96,21 @@ impl Logic for Memory {
         self.fail_line.next = self.test.fail_line.val();
         self.fail_bits.next = self.test.fail_bits.val();
 
+        self.commands.in_valid.next = self.cmd_valid.val() && self.open.q.val();
+        self.cmd_ready.next = self.commands.in_ready.val() && self.open.q.val();
+        self.commands.in_data.next = bit_cast::<103, 64>(self.cmd_data.val())
+            | (bit_cast::<103, 8>(self.cmd_mask.val()) << 64)
+            | (bit_cast::<103, 19>(self.cmd_line.val()) << 72)
+            | (bit_cast::<103, 10>(self.cmd_tag.val()) << 91)
+            | (bit_cast::<103, 1>(self.cmd_write.val().into()) << 101)
+            | (bit_cast::<103, 1>(self.cmd_last.val().into()) << 102);
+        self.resp_valid.next = self.replies.out_valid.val();
+        self.replies.out_ready.next = self.resp_ready.val();
+        self.resp_data.next = self.replies.out_data.val().get_bits::<64>(0);
+        self.resp_tag.next = self.replies.out_data.val().get_bits::<10>(64);
+        self.resp_last.next = self.replies.out_data.val().get_bit(74);
+
+        // The controller is the test's, then the user's.
         self.test.cmd_ready.next = self.sdram.cmd_ready.val();
         self.test.resp_valid.next = self.sdram.resp_valid.val() && !self.open.q.val();
         self.test.resp_data.next = self.sdram.resp_data.val();
@@ -98,23 +123,22 @@ impl Logic for Memory {
         self.sdram.cmd_data.next = self.test.cmd_data.val();
         self.sdram.cmd_last.next = self.test.cmd_last.val();
         self.sdram.resp_ready.next = true;
-        self.cmd_ready.next = false;
-        self.resp_valid.next = false;
+        self.commands.out_ready.next = self.sdram.cmd_ready.val();
+        self.replies.in_valid.next = false;
+        self.replies.in_data.next = bit_cast::<75, 64>(self.sdram.resp_data.val())
+            | (bit_cast::<75, 10>(self.sdram.resp_tag.val()) << 64)
+            | (bit_cast::<75, 1>(self.sdram.resp_last.val().into()) << 74);
         if self.open.q.val() {
-            self.sdram.cmd_valid.next = self.cmd_valid.val();
-            self.sdram.cmd_write.next = self.cmd_write.val();
-            self.sdram.cmd_tag.next = self.cmd_tag.val();
-            self.sdram.cmd_line.next = self.cmd_line.val();
-            self.sdram.cmd_mask.next = self.cmd_mask.val();
-            self.sdram.cmd_data.next = self.cmd_data.val();
-            self.sdram.cmd_last.next = self.cmd_last.val();
-            self.sdram.resp_ready.next = self.resp_ready.val();
-            self.cmd_ready.next = self.sdram.cmd_ready.val();
-            self.resp_valid.next = self.sdram.resp_valid.val();
+            self.sdram.cmd_valid.next = self.commands.out_valid.val();
+            self.sdram.cmd_data.next = self.commands.out_data.val().get_bits::<64>(0);
+            self.sdram.cmd_mask.next = self.commands.out_data.val().get_bits::<8>(64);
+            self.sdram.cmd_line.next = self.commands.out_data.val().get_bits::<19>(72);
+            self.sdram.cmd_tag.next = self.commands.out_data.val().get_bits::<10>(91);
+            self.sdram.cmd_write.next = self.commands.out_data.val().get_bit(101);
+            self.sdram.cmd_last.next = self.commands.out_data.val().get_bit(102);
+            self.sdram.resp_ready.next = self.replies.in_ready.val();
+            self.replies.in_valid.next = self.sdram.resp_valid.val();
         }
-        self.resp_tag.next = self.sdram.resp_tag.val();
-        self.resp_data.next = self.sdram.resp_data.val();
-        self.resp_last.next = self.sdram.resp_last.val();
 
         self.cke.next = self.sdram.cke.val();
         self.cs_n.next = self.sdram.cs_n.val();

@@ -34,6 +34,9 @@ pub enum Stores {
     Idle,
     Look,
     Line,
+    /// The component's answer is done with. Of this state's own, so that whether it is taken is known
+    /// from a register: a long way leads from here to where the component keeps it.
+    Take,
     Value,
 }
 
@@ -475,7 +478,7 @@ impl Logic for Slots {
             && ((self.done.q.val() & self.resp_this.val()) == 0);
         self.resp_line.next =
             self.answer_tag.q.val().get_bit(5) && (self.answer_status.q.val() == 0);
-        self.resp_ready.next = false;
+        self.resp_ready.next = self.stores.q.val() == Stores::Take;
         self.finish.next = false;
         self.finish_slot.next = self.resp_slot.val();
         self.finish_result.next =
@@ -509,8 +512,7 @@ impl Logic for Slots {
                 }
             }
             Stores::Look => {
-                self.stores.d.next = Stores::Idle;
-                self.resp_ready.next = !self.resp_wanted.val() || !self.resp_line.val();
+                self.stores.d.next = Stores::Take;
                 self.finish.next = self.resp_wanted.val() && !self.resp_line.val();
                 if self.resp_wanted.val() && self.resp_line.val() {
                     self.stores.d.next = Stores::Line;
@@ -520,10 +522,12 @@ impl Logic for Slots {
                 self.stages.d.next = true;
                 self.stored.d.next = self.stored.q.val() + 1;
                 if self.stored.q.val() == 63 {
-                    self.stores.d.next = Stores::Idle;
-                    self.resp_ready.next = true;
+                    self.stores.d.next = Stores::Take;
                     self.finish.next = self.resp_wanted.val();
                 }
+            }
+            Stores::Take => {
+                self.stores.d.next = Stores::Idle;
             }
             Stores::Value => {
                 self.store_value.next = true;
