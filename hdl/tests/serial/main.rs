@@ -44,6 +44,8 @@ struct Bench {
     rng: SmallRng,
     /// Chance that a byte is damaged, lost or repeated on its way, per thousand.
     noise: u32,
+    /// The component answers every so many cycles, all that it has, at once.
+    gathers: u64,
     cycle: u64,
     replies: HashMap<u64, Outcome>,
     order: Vec<u64>,
@@ -69,6 +71,7 @@ impl Bench {
             component: Component::default(),
             rng: SmallRng::seed_from_u64(seed),
             noise,
+            gathers: 1,
             cycle: 0,
             replies: HashMap::new(),
             order: Vec::new(),
@@ -174,7 +177,7 @@ impl Bench {
             if key.0 == 666 {
                 (status, answer) = (Status::NotMapped, [0; 64]);
             }
-            let at = self.cycle + self.rng.random_range(1..200);
+            let at = self.cycle.next_multiple_of(self.gathers) + self.rng.random_range(1..200);
             let before = c.answers.partition_point(|other| other.0 <= at).max(1);
             let before = before.min(c.answers.len());
             c.answers.insert(before, (at, d.get("req_tag"), status, answer));
@@ -207,6 +210,7 @@ impl Bench {
 /// Random calls, each answered once and rightly, whatever the wire does.
 fn nothing_is_lost(seed: u64, noise: u32, calls: u64) {
     let mut bench = Bench::new(seed, noise, seed as u8);
+    bench.gathers = [1, 8192][seed as usize % 2];
     let mut rng = SmallRng::seed_from_u64(seed ^ 0xFEED);
     let mut lines: HashMap<(u16, u64), Line> = HashMap::new();
     let mut expected = HashMap::new();
