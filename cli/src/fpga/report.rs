@@ -37,7 +37,7 @@ pub struct Report {
 /// Which firmware a bitstream has in it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FirmwareReport {
-    /// Hash of what it is compiled from: [`verilator_tb::soc::SOURCES`].
+    /// Hash of what it is compiled from: [`verilator_tb::soc::FIRMWARE_SOURCES`].
     pub sources: String,
     /// Hash of what it became. Other compilers make other firmware of the same sources, and so does
     /// the same one in other places.
