@@ -58,12 +58,13 @@ fn turn() -> Option<std::sync::MutexGuard<'static, ()>> {
             span: 1 << 20,
             base: 0,
         };
-        let mut engine = match Engine::new(config, Box::new(Checked::default()), &STATS) {
+        let engine = match Engine::new(config, Box::new(Checked::default()), &STATS) {
             Ok(engine) => engine,
             Err(EngineError::Unavailable(reason)) => return Err(reason),
             Err(error) => panic!("{error}"),
         };
-        engine.has_threads();
+        // Nobody tells of these threads when they sleep.
+        engine.awake().more();
         process::set(engine).map_err(|_| ()).expect("the first engine");
         process::handle_faults().expect("a handler");
         Ok(())

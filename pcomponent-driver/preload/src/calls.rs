@@ -10,7 +10,7 @@ use pcomponent_driver::transparent::sys;
 use pcomponent_driver::transport::PAGE_BYTES;
 
 use crate::buffers::{self, Held};
-use crate::{memory, report, signals, threads};
+use crate::{gate, memory, report, signals, threads};
 
 /// Most bytes of one piece of a large buffer.
 static PIECE: AtomicUsize = AtomicUsize::new(1 << 20);
@@ -32,7 +32,33 @@ fn error(errno: i32) -> isize {
 
 fn pass(n: i64, args: [usize; 6]) -> isize {
     // SAFETY: the program's own call; the pages that it touches are held or not ours.
-    unsafe { sys::raw(n, args) }
+    let call = || unsafe { sys::raw(n, args) };
+    if may_sleep(n, args[1]) {
+        gate::asleep(call)
+    } else {
+        call()
+    }
+}
+
+/// Calls that wait for others. What they write is held, or is not ours.
+fn may_sleep(n: i64, second: usize) -> bool {
+    match n {
+        libc::SYS_read | libc::SYS_readv | libc::SYS_write | libc::SYS_writev => true,
+        libc::SYS_recvfrom | libc::SYS_recvmsg | libc::SYS_recvmmsg => true,
+        libc::SYS_sendto | libc::SYS_sendmsg | libc::SYS_sendmmsg => true,
+        libc::SYS_accept | libc::SYS_accept4 | libc::SYS_connect => true,
+        libc::SYS_poll | libc::SYS_ppoll | libc::SYS_select | libc::SYS_pselect6 => true,
+        libc::SYS_epoll_wait | libc::SYS_epoll_pwait | libc::SYS_epoll_pwait2 => true,
+        libc::SYS_nanosleep | libc::SYS_clock_nanosleep | libc::SYS_pause => true,
+        libc::SYS_wait4 | libc::SYS_waitid => true,
+        libc::SYS_rt_sigsuspend | libc::SYS_rt_sigtimedwait => true,
+        // Of these only the waits write nothing, and hold no page.
+        libc::SYS_futex => matches!(
+            second as i32 & !(libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME),
+            libc::FUTEX_WAIT | libc::FUTEX_WAIT_BITSET
+        ),
+        _ => false,
+    }
 }
 
 /// Serves the call that a `SIGSYS` is about.
@@ -85,6 +111,7 @@ fn call(n: i64, args: [usize; 6], context: &mut libc::ucontext_t) -> isize {
         },
         // The C library then uses clone, whose arguments stand in registers.
         libc::SYS_clone3 => error(libc::ENOSYS),
+        libc::SYS_exit => threads::exit(args),
         libc::SYS_execve => exec(n, args, 0),
         libc::SYS_execveat => exec(n, args, 1),
         libc::SYS_exit_group => {

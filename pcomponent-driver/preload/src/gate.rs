@@ -9,21 +9,23 @@ use std::arch::global_asm;
 use pcomponent_driver::transparent::sys::{self, Errno};
 use pcomponent_driver::transparent::{process, Engine};
 
+use crate::memory;
+
 const PR_SET_SYSCALL_USER_DISPATCH: usize = 59;
 const PR_SYS_DISPATCH_ON: usize = 1;
 const PASS: u8 = 0;
 const TRAP: u8 = 1;
 
-// One byte for each thread, reached without the C library: its way to thread-local memory may
-// allocate.
+// Two bytes for each thread, reached without the C library: its way to thread-local memory may
+// allocate. The first is the kernel's selector; the second tells that the thread sleeps.
 global_asm!(
     ".pushsection .tbss,\"awT\",@nobits",
     ".hidden splitmem_selector",
     ".globl splitmem_selector",
     ".type splitmem_selector, @object",
-    ".size splitmem_selector, 1",
+    ".size splitmem_selector, 2",
     "splitmem_selector:",
-    ".zero 1",
+    ".zero 2",
     ".popsection",
     ".pushsection .text.splitmem_gate,\"ax\",@progbits",
     ".hidden splitmem_selector_address",
@@ -67,6 +69,66 @@ fn set(to: u8) -> u8 {
         selector.write_volatile(to);
         old
     }
+}
+
+/// What this thread's second byte says.
+mod state {
+    pub const AWAKE: u8 = 0;
+    /// In [`super::asleep`].
+    pub const ASLEEP: u8 = 1;
+    /// In [`super::never_asleep`].
+    pub const WITHOUT_SLEEP: u8 = 2;
+}
+
+fn state() -> u8 {
+    // SAFETY: this thread's own byte, which its signal handlers change as well.
+    unsafe { splitmem_selector_address().add(1).read_volatile() }
+}
+
+fn set_state(to: u8) {
+    // SAFETY: as in `state`.
+    unsafe { splitmem_selector_address().add(1).write_volatile(to) }
+}
+
+/// A system call in which the thread may sleep for long, and in which nothing of the program's memory is
+/// written but what is held.
+pub fn asleep(call: impl FnOnce() -> isize) -> isize {
+    // On a stack in the program's memory, a coroutine's, these very functions would write to it.
+    let here = 0u8;
+    let may = state() == state::AWAKE && !memory::is_managed(&raw const here as usize);
+    let Some(awake) = process::awake().filter(|_| may) else { return call() };
+    // First the mark, so that a signal that comes between finds it.
+    set_state(state::ASLEEP);
+    awake.sleeps();
+    let answer = call();
+    awake.wakes();
+    set_state(state::AWAKE);
+    answer
+}
+
+/// Runs a handler of the program's, which may have come in while the thread slept. If it does not return,
+/// the thread is awake.
+pub fn awake(handler: impl FnOnce()) {
+    let slept = process::awake().filter(|_| state() == state::ASLEEP);
+    if let Some(awake) = slept {
+        awake.wakes();
+        set_state(state::AWAKE);
+    }
+    handler();
+    if let Some(awake) = slept {
+        set_state(state::ASLEEP);
+        awake.sleeps();
+    }
+}
+
+/// Starts a child that borrows this thread's memory, its thread-local one too, until it is gone or another
+/// program: such a one may be killed in its sleep, and then nobody would wake.
+pub fn never_asleep(start: impl FnOnce() -> isize) -> isize {
+    let before = state();
+    set_state(state::WITHOUT_SLEEP);
+    let answer = start();
+    set_state(before);
+    answer
 }
 
 /// Runs something whose system calls, the C library's too, are the engine's and not the program's.

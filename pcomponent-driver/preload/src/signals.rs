@@ -1,5 +1,6 @@
 //! The program's signals. `SIGBUS` and `SIGSYS` are ours: the program's handlers of them are kept and
-//! called for what is not ours, and they are never blocked.
+//! called for what is not ours, and they are never blocked. The handlers of all others are called by
+//! one of ours, which wakes the thread ([`gate::awake`]).
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
@@ -17,7 +18,16 @@ struct Action {
     mask: u64,
 }
 
+impl Action {
+    fn is_handled(&self) -> bool {
+        self.handler != libc::SIG_DFL && self.handler != libc::SIG_IGN
+    }
+}
+
 const SA_RESTORER: u64 = 0x0400_0000;
+const SA_SIGINFO: u64 = libc::SA_SIGINFO as u64;
+/// Signals that the kernel has.
+const SIGNALS: usize = 64;
 /// `si_code` of a system call that came through the gate.
 const SYS_USER_DISPATCH: i32 = 2;
 
@@ -28,7 +38,7 @@ const fn bit(signal: i32) -> u64 {
 /// Signals that are never blocked.
 const OURS: u64 = bit(libc::SIGBUS) | bit(libc::SIGSYS);
 
-/// What the program wants done with a signal that is ours.
+/// What the program wants done with a signal.
 struct Wanted {
     handler: AtomicUsize,
     flags: AtomicU64,
@@ -41,13 +51,14 @@ impl Wanted {
     }
 }
 
-static WANTED: [Wanted; 2] = [Wanted::nothing(), Wanted::nothing()];
+/// By the signal's number.
+static WANTED: [Wanted; SIGNALS + 1] = [const { Wanted::nothing() }; SIGNALS + 1];
 /// The process whose signals these are: a child that shares our memory must not change them.
 static OWNER: AtomicU64 = AtomicU64::new(0);
 static REPORTED: AtomicBool = AtomicBool::new(false);
 
 fn wanted(signal: i32) -> &'static Wanted {
-    &WANTED[usize::from(signal == libc::SIGSYS)]
+    &WANTED[signal as usize]
 }
 
 fn pid() -> u64 {
@@ -55,7 +66,7 @@ fn pid() -> u64 {
     unsafe { sys::raw(libc::SYS_getpid, [0; 6]) as u64 }
 }
 
-/// Takes over the two signals.
+/// Takes over the two signals, and the calls of handlers that there are already.
 pub fn install() -> Result<(), sys::Errno> {
     adopt();
     let bus = Action {
@@ -72,6 +83,12 @@ pub fn install() -> Result<(), sys::Errno> {
         let mut old = Action::default();
         set(signal, Some(&action), Some(&mut old))?;
         keep(signal, &old);
+    }
+    for signal in (1..=SIGNALS as i32).filter(|signal| bit(*signal) & OURS == 0) {
+        let mut old = Action::default();
+        if set(signal, None, Some(&mut old)).is_ok() && old.is_handled() {
+            set(signal, Some(&called_by_us(signal, old)), None)?;
+        }
     }
     let mask = sys::block_signals();
     sys::set_signals(mask & !OURS);
@@ -90,6 +107,16 @@ fn keep(signal: i32, action: &Action) {
     wanted.mask.store(action.mask, Ordering::Relaxed);
 }
 
+fn kept(signal: i32) -> Action {
+    let wanted = wanted(signal);
+    Action {
+        handler: wanted.handler.load(Ordering::Relaxed),
+        flags: wanted.flags.load(Ordering::Relaxed),
+        restorer: 0,
+        mask: wanted.mask.load(Ordering::Relaxed),
+    }
+}
+
 fn set(signal: i32, new: Option<&Action>, old: Option<&mut Action>) -> Result<(), sys::Errno> {
     let new = new.map_or(0, |action| &raw const *action as usize);
     let old = old.map_or(0, |action| &raw mut *action as usize);
@@ -98,34 +125,48 @@ fn set(signal: i32, new: Option<&Action>, old: Option<&mut Action>) -> Result<()
     sys::result(answer).map(drop)
 }
 
+/// The action in whose stead the kernel calls [`on_other`], which calls the program's handler.
+fn called_by_us(signal: i32, action: Action) -> Action {
+    keep(signal, &action);
+    let handler = on_other as *const () as usize;
+    restored(Action { handler, flags: action.flags | SA_SIGINFO, ..action })
+}
+
+/// The action with a return through our stub, and with our signals never blocked.
+fn restored(action: Action) -> Action {
+    let (flags, restorer) = (action.flags | SA_RESTORER, sys::restorer());
+    Action { flags, restorer, mask: action.mask & !OURS, ..action }
+}
+
 /// `rt_sigaction` of the program.
 ///
 /// # Safety
 /// The pointers are the program's, and may be touched as it may touch them.
 pub unsafe fn action(signal: i32, new: usize, old: usize) -> isize {
+    if !(1..=SIGNALS as i32).contains(&signal) {
+        return -(libc::EINVAL as isize);
+    }
     // SAFETY: the caller's promise. Copies, because the kernel must not touch the program's pages.
     let new = (new != 0).then(|| unsafe { (new as *const Action).read() });
-    let mut before = Action::default();
-    if bit(signal.clamp(1, 64)) & OURS != 0 {
-        let wanted = wanted(signal);
-        before = Action {
-            handler: wanted.handler.load(Ordering::Relaxed),
-            flags: wanted.flags.load(Ordering::Relaxed),
-            restorer: 0,
-            mask: wanted.mask.load(Ordering::Relaxed),
-        };
-        if let Some(action) = new.filter(|_| OWNER.load(Ordering::Relaxed) == pid()) {
+    // A child that shares our memory must not change what this process wants.
+    let keeps = || OWNER.load(Ordering::Relaxed) == pid();
+    let known = kept(signal);
+    let mut before = known;
+    if bit(signal) & OURS != 0 {
+        if let Some(action) = new.filter(|_| keeps()) {
             keep(signal, &action);
         }
     } else {
-        let new = new.map(|action| Action {
-            flags: action.flags | SA_RESTORER,
-            restorer: sys::restorer(),
-            mask: action.mask & !OURS,
-            ..action
+        let new = new.map(|action| match action.is_handled() && keeps() {
+            true => called_by_us(signal, action),
+            false => restored(action),
         });
         if let Err(errno) = set(signal, new.as_ref(), Some(&mut before)) {
             return -(errno.0 as isize);
+        }
+        if before.handler == on_other as *const () as usize {
+            before.handler = known.handler;
+            before.flags = before.flags & !SA_SIGINFO | known.flags & SA_SIGINFO;
         }
     }
     if old != 0 {
@@ -193,6 +234,16 @@ extern "C" fn on_sigsys(signal: i32, info: *mut libc::siginfo_t, context: *mut l
             pass_on(signal, info, context);
         }
     }
+}
+
+/// A signal of the program's. Unwinding may pass through it, as it may through the program's handler:
+/// that is how the C library ends a thread that is cancelled.
+extern "C-unwind" fn on_other(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    type Handler = extern "C-unwind" fn(i32, *mut libc::siginfo_t, *mut libc::c_void);
+    let handler = wanted(signal).handler.load(Ordering::Relaxed);
+    // SAFETY: the program gave it as a handler; one that takes only the number finds it there.
+    let handler: Handler = unsafe { std::mem::transmute(handler) };
+    gate::awake(|| handler(signal, info, context));
 }
 
 /// Does with a signal that is not about us what the program wants done with it.

@@ -53,9 +53,6 @@ unsafe fn thread(context: &libc::ucontext_t, args: [usize; 6]) -> isize {
         sys::say(&["splitmem: refused: a thread whose stack is in managed memory\n"]);
         return -(libc::EINVAL as isize);
     }
-    if flags & CLONE_THREAD != 0 {
-        gate::engine(|engine| engine.has_threads());
-    }
     let frame = ((stack - FRAME * 8 - 128) & !15) as *mut usize;
     let registers = &context.uc_mcontext.gregs;
     // SAFETY: the new stack is the program's, and is nobody else's yet.
@@ -67,8 +64,51 @@ unsafe fn thread(context: &libc::ucontext_t, args: [usize; 6]) -> isize {
         frame.add(RSP).write(stack);
         frame.add(START).write(start as *const () as usize);
         let tls = if flags & CLONE_SETTLS != 0 { tls } else { 0 };
-        sys::clone_thread(flags, frame as usize, [parent_tid, child_tid], tls)
+        let start = || sys::clone_thread(flags, frame as usize, [parent_tid, child_tid], tls);
+        counted(flags, start)
     }
+}
+
+/// Starts something that may write to our memory, and sees to it that it is counted as awake.
+fn counted(flags: usize, start: impl FnOnce() -> isize) -> isize {
+    let Some(awake) = process::awake() else { return start() };
+    let own_tls = flags & CLONE_SETTLS != 0;
+    if flags & CLONE_THREAD == 0 && flags & CLONE_VFORK != 0 && !own_tls {
+        // This thread stands still meanwhile, and is counted for it.
+        return gate::never_asleep(start);
+    }
+    awake.more();
+    if flags & CLONE_THREAD == 0 || !own_tls {
+        // It may be killed in its sleep, or tells with another thread's mark: one more for good.
+        awake.more();
+    }
+    let answer = start();
+    if answer < 0 {
+        awake.sleeps();
+    }
+    answer
+}
+
+/// The end of a thread. At its last the kernel goes through the thread's list of locks and marks those
+/// that it still has: then the thread counts as awake for good.
+pub fn exit(args: [usize; 6]) -> isize {
+    // SAFETY: does not return.
+    let exit = || unsafe { sys::raw(libc::SYS_exit, args) };
+    if has_locks() {
+        exit()
+    } else {
+        gate::asleep(exit)
+    }
+}
+
+fn has_locks() -> bool {
+    let (mut list, mut size) = (0usize, 0usize);
+    let args = [0, &raw mut list as usize, &raw mut size as usize, 0, 0, 0];
+    // SAFETY: the kernel writes the two words.
+    let answer = unsafe { sys::raw(libc::SYS_get_robust_list, args) };
+    // Empty, its first word points to itself.
+    // SAFETY: the kernel reads it in a moment.
+    answer != 0 || (list != 0 && unsafe { (list as *const usize).read() } != list)
 }
 
 /// First thing in a new thread.

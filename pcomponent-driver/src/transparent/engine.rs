@@ -9,8 +9,8 @@
 //! # Why no write is lost
 //! A page that can be written, or could be before it was protected, counts as changed. A protected
 //! one can only be written after a fault, which comes here first and waits for the lock. Before a page
-//! that can be written is copied to the store it is protected, unless the only thread there is is
-//! the one that waits for this eviction. So what is copied is what the page holds when it is dropped.
+//! that can be written is copied to the store it is protected, unless all other threads sleep in
+//! system calls and cannot wake before the eviction has ended (see [`super::awake`]). So what is copied is what the page holds when it is dropped.
 //!
 //! # What is done without the lock
 //! Waiting for a component that has a device's timing. The pages are marked as coming meanwhile:
@@ -31,9 +31,11 @@ mod relocate;
 
 use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::Arc;
 
 use super::ahead::{Ahead, Window, WINDOW};
 use super::array::Array;
+use super::awake::Awake;
 use super::drop::Dropper;
 use super::entry::{Entry, PAGES_MAX};
 use super::history::History;
@@ -185,8 +187,9 @@ pub struct Engine {
     ahead: Ahead,
     pins: Vec<Option<Range<usize>>>,
     pinned: usize,
-    /// Whether other threads than the one that waits may write meanwhile.
-    threads: bool,
+    awake: Arc<Awake>,
+    /// Whether other threads than the one that evicts may write meanwhile.
+    watched: bool,
     stats: &'static StatsPage,
     staging: Vec<Page>,
     zeros: Vec<Page>,
@@ -245,7 +248,8 @@ impl Engine {
             ahead: Ahead::new(config.prefetch),
             pins: Vec::new(),
             pinned: 0,
-            threads: false,
+            awake: Arc::default(),
+            watched: false,
             stats,
             staging: vec![Page::ZERO; WINDOW],
             zeros: vec![Page::ZERO; WINDOW],
@@ -280,9 +284,9 @@ impl Engine {
         self.range().contains(&address).then(|| (address - self.base) / PAGE_BYTES)
     }
 
-    /// From now on, other threads may write while one waits for a page.
-    pub fn has_threads(&mut self) {
-        self.threads = true;
+    /// The process's threads that may write. Whoever starts one says so there before it starts.
+    pub fn awake(&self) -> &Arc<Awake> {
+        &self.awake
     }
 
     /// Pages that the component has room for.

@@ -19,10 +19,11 @@
 //! | `space` | what is mapped |
 //! | `entry`, `array` | the page table |
 //! | [`uffd`], `drop`, [`sys`] | the kernel |
-//! | [`lock`] | a lock for signal handlers |
+//! | [`lock`], [`awake`] | what threads and signal handlers share |
 
 mod ahead;
 mod array;
+pub mod awake;
 mod drop;
 pub mod engine;
 mod entry;
@@ -39,6 +40,7 @@ pub mod store;
 pub mod sys;
 pub mod uffd;
 
+pub use awake::Awake;
 pub use engine::{Coming, Engine, EngineError, Faulted, Limit, Pin, TransparentConfig, MIN_FRAMES};
 pub use memory::Move;
 pub use stats::{StatsPage, TransparentStats};

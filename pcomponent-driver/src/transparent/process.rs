@@ -9,8 +9,9 @@ use std::ffi::{CString, NulError};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
+use super::awake::Awake;
 use super::engine::{Engine, EngineError, Faulted};
 use super::lock::Lock;
 use super::store::StoreError;
@@ -20,6 +21,8 @@ use super::sys;
 pub const LOST: i32 = 74;
 
 static ENGINE: Lock<Option<Engine>> = Lock::new(None);
+/// The engine's, for those who must not wait for the engine.
+static AWAKE: OnceLock<Arc<Awake>> = OnceLock::new();
 /// Threads that wait until no page is coming.
 static WAITING: AtomicU32 = AtomicU32::new(0);
 
@@ -33,12 +36,18 @@ pub fn set(engine: Engine) -> Result<(), Box<Engine>> {
     let answer = if slot.is_some() {
         Err(Box::new(engine))
     } else {
+        let _ = AWAKE.set(Arc::clone(engine.awake()));
         *slot = Some(engine);
         Ok(())
     };
     drop(slot);
     sys::set_signals(mask);
     answer
+}
+
+/// This process's threads that are awake, if it has an engine.
+pub fn awake() -> Option<&'static Awake> {
+    AWAKE.get().map(|awake| &**awake)
 }
 
 /// Runs something with the engine, all signals blocked. `None` if there is no engine.

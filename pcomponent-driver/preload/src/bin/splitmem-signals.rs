@@ -1,8 +1,9 @@
 //! A program with signals of its own, and checks that they come as ever: a timer's handler that works
-//! on the program's memory, a handler of `SIGBUS` for a mapped file that is too short, and a stack that
-//! overflows. Nothing in it knows of Splitmem: it is run with and without.
+//! on the program's memory, a handler of `SIGBUS` for a mapped file that is too short, a stack that
+//! overflows, threads that are busy, and such that sleep until a signal, another thread or their
+//! cancellation wakes them. Nothing in it knows of Splitmem: it is run with and without.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::fd::{AsRawFd as _, FromRawFd as _};
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
@@ -136,7 +137,160 @@ fn overflow() {
     }
 }
 
+/// Pages that sleeping threads write to when they wake.
+const MARKED: usize = 256;
+/// Times that each of them wakes.
+const NAPS: u64 = 1500;
+
+static MARKS: AtomicPtr<u64> = AtomicPtr::new(std::ptr::null_mut());
+static HANDLED: AtomicU64 = AtomicU64::new(0);
+
+/// Counts on each page, several times.
+fn mark(word: usize) {
+    let marks = MARKS.load(Relaxed);
+    for _ in 0..4 {
+        for page in 0..MARKED {
+            // SAFETY: within the marks; each thread has a word of its own on every page.
+            unsafe {
+                let word = marks.add(page * PAGE / 8 + word);
+                word.write_volatile(word.read_volatile() + 1);
+            }
+        }
+    }
+}
+
+extern "C" fn on_user(_: i32) {
+    mark(0);
+    HANDLED.fetch_add(1, Relaxed);
+}
+
+extern "C" fn sleeps_for_ever(_: *mut libc::c_void) -> *mut libc::c_void {
+    loop {
+        // SAFETY: changes nothing.
+        unsafe { libc::pause() };
+    }
+}
+
+/// Two threads write to memory that does not fit, and neither sleeps.
+fn busy_threads() {
+    const ROUNDS: u64 = 5000;
+    let mut marks = vec![0u64; MARKED * PAGE / 8];
+    let mut others = vec![0u64; WORDS];
+    MARKS.store(marks.as_mut_ptr(), Relaxed);
+    let marked = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..ROUNDS {
+                mark(0);
+                marked.fetch_add(1, Relaxed);
+            }
+        });
+        while marked.load(Relaxed) < ROUNDS {
+            others.iter_mut().step_by(PAGE / 8).for_each(|word| *word += 1);
+        }
+    });
+    for page in 0..MARKED {
+        assert_eq!(unsafe_read(&marks, page * PAGE / 8), 4 * ROUNDS, "page {page}");
+    }
+    let same = |word: &u64| *word == others[0];
+    assert!(others.iter().step_by(PAGE / 8).all(same), "written by the other thread");
+}
+
+/// Two threads sleep, one until a signal comes and one until it can read from a pipe, and write to
+/// memory when they wake, while a third has to make room for what it writes itself.
+fn sleepers() {
+    let mut marks = vec![0u64; MARKED * PAGE / 8];
+    let mut others = vec![0u64; WORDS];
+    MARKS.store(marks.as_mut_ptr(), Relaxed);
+    handle(libc::SIGUSR1, on_user as *const () as usize, libc::SA_RESTART);
+    let read_back = AtomicU64::new(0);
+    let mut ends = [0; 2];
+    // SAFETY: two new descriptors, owned from here on.
+    let (mut reader, mut writer) = unsafe {
+        assert_eq!(libc::pipe(ends.as_mut_ptr()), 0);
+        (std::fs::File::from_raw_fd(ends[0]), std::fs::File::from_raw_fd(ends[1]))
+    };
+    // SAFETY: the thread is ended below; its function needs nothing of ours.
+    let sleeper = unsafe {
+        let mut thread = std::mem::zeroed();
+        let nothing = std::ptr::null();
+        let answer =
+            libc::pthread_create(&mut thread, nothing, sleeps_for_ever, std::ptr::null_mut());
+        assert_eq!(answer, 0);
+        thread
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while reader.read_exact(&mut [0]).is_ok() {
+                mark(1);
+                read_back.fetch_add(1, Relaxed);
+            }
+        });
+        for nap in 0..NAPS {
+            // SAFETY: it runs until it is cancelled.
+            assert_eq!(unsafe { libc::pthread_kill(sleeper, libc::SIGUSR1) }, 0);
+            writer.write_all(&[1]).expect("a pipe takes it");
+            // Different times after they woke.
+            let pages = others.chunks_mut(PAGE / 8).skip(nap as usize % 16).step_by(16);
+            pages.for_each(|page| page[0] += 1);
+            while HANDLED.load(Relaxed) <= nap || read_back.load(Relaxed) <= nap {
+                std::thread::yield_now();
+            }
+        }
+        drop(writer);
+    });
+    for page in 0..MARKED {
+        for word in 0..2 {
+            let count = unsafe_read(&marks, page * PAGE / 8 + word);
+            assert_eq!(count, 4 * NAPS, "page {page}, written by sleeper {word}");
+        }
+    }
+    let touched = others.iter().sum::<u64>();
+    assert_eq!(touched, (WORDS * 8 / PAGE / 16) as u64 * NAPS, "written by who was awake");
+    let mut answer = std::ptr::null_mut();
+    // SAFETY: the thread sleeps, and has nothing that would have to be given back.
+    unsafe {
+        assert_eq!(libc::pthread_cancel(sleeper), 0);
+        assert_eq!(libc::pthread_join(sleeper, &mut answer), 0);
+    }
+    // PTHREAD_CANCELED
+    assert_eq!(answer as isize, -1, "the thread was cancelled");
+}
+
+extern "C" fn on_second(_: i32) {
+    HANDLED.fetch_add(1, Relaxed);
+}
+
+/// What the program is told of its handlers is what it set, whoever calls them.
+fn handlers_are_known() {
+    let (signal, handler) = (libc::SIGUSR2, on_second as *const () as usize);
+    let mut action = handler_of(signal);
+    assert_eq!(action.sa_sigaction, libc::SIG_DFL);
+    handle(signal, handler, libc::SA_RESTART);
+    action = handler_of(signal);
+    assert_eq!(action.sa_sigaction, handler);
+    assert_eq!(action.sa_flags & (libc::SA_RESTART | libc::SA_SIGINFO), libc::SA_RESTART);
+    handle(signal, handler, libc::SA_RESETHAND);
+    let before = HANDLED.load(Relaxed);
+    // SAFETY: the handler only counts.
+    assert_eq!(unsafe { libc::raise(signal) }, 0);
+    assert_eq!(HANDLED.load(Relaxed), before + 1);
+    assert_eq!(handler_of(signal).sa_sigaction, libc::SIG_DFL, "it was for one signal");
+}
+
+fn handler_of(signal: i32) -> libc::sigaction {
+    // SAFETY: writes the action.
+    unsafe {
+        let mut action = std::mem::zeroed();
+        assert_eq!(libc::sigaction(signal, std::ptr::null(), &mut action), 0);
+        action
+    }
+}
+
 fn main() {
+    busy_threads();
+    sleepers();
+    handlers_are_known();
     timer();
     short_file();
     overflow();

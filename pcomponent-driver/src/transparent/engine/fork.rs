@@ -28,7 +28,7 @@ impl Engine {
         self.uffd = Uffd::open()?;
         self.uffd.register(self.base, self.config.span * PAGE_BYTES)?;
         self.dropper = Dropper::new();
-        self.threads = false;
+        self.awake.reset();
         debug_assert!(!self.is_any_coming(), "a fork waits for that");
         self.pins.clear();
         self.pinned = 0;

@@ -2,6 +2,7 @@
 //! lost on the way, the engine's documentation says.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::{fingerprint, refused, Engine, EngineError, BATCH, NOBODY, STRETCH};
 use crate::transparent::ahead::WINDOW;
@@ -30,9 +31,20 @@ impl Engine {
     /// Takes pages out of their frames, about `count` of them, those first that have had theirs for
     /// longest and did not come back early.
     fn evict(&mut self, count: usize) -> Result<(), EngineError> {
+        let awake = Arc::clone(&self.awake);
+        let alone = awake.begins_alone();
+        self.watched = !alone;
+        let answer = self.evict_some(count.min(BATCH));
+        if alone {
+            awake.ends();
+        }
+        answer
+    }
+
+    fn evict_some(&mut self, count: usize) -> Result<(), EngineError> {
         let mut victims = std::mem::take(&mut self.victims);
         victims.clear();
-        self.choose(count.min(BATCH), &mut victims);
+        self.choose(count, &mut victims);
         victims.sort_unstable();
         victims.dedup();
         let answer = match victims[..] {
@@ -65,7 +77,7 @@ impl Engine {
                 }
             }
             victims.push(page as usize);
-            if self.threads && self.table[page as usize].has(Entry::WRITABLE) {
+            if self.watched && self.table[page as usize].has(Entry::WRITABLE) {
                 self.choose_around(page as usize, victims);
             }
         }
@@ -175,7 +187,7 @@ impl Engine {
 
     /// Writes pages back as needed and drops them.
     fn leave(&mut self, victims: &[usize]) -> Result<(), EngineError> {
-        if self.threads {
+        if self.watched {
             let written = |page: &usize| self.table[*page].has(Entry::WRITABLE);
             for run in runs(victims.iter().copied().filter(|page| written(page))) {
                 self.uffd
