@@ -159,6 +159,12 @@ pub trait Transport: Send {
         self.read_page_now(pid, va, &mut |page| take(page)).map(usize::from)
     }
 
+    /// Whether what [`Self::read_pages_now`] hands over stays where it is after that call, and as it is until
+    /// the pages are written: then it can be read while others use the transport.
+    fn pages_stay(&self) -> bool {
+        false
+    }
+
     /// Writes a page if the backend takes it at once: tells whether it did. `false`: nothing was done, and
     /// a submission will tell what the component has to say. Not to be called while a submission for
     /// the page is in flight.

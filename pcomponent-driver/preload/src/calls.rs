@@ -18,6 +18,9 @@ static PIECE: AtomicUsize = AtomicUsize::new(1 << 20);
 /// Times that a program's arguments are gathered before they are taken to be too many for the frames.
 const EXEC_ATTEMPTS: usize = 100;
 
+/// Times that the words of a `futex` are brought in before they are taken not to be there at all.
+const FUTEX_ATTEMPTS: usize = 1000;
+
 /// No message over a network is longer, so none is cut.
 const LARGEST_MESSAGE: usize = 1 << 16;
 
@@ -34,7 +37,7 @@ fn pass(n: i64, args: [usize; 6]) -> isize {
     // SAFETY: the program's own call; the pages that it touches are held or not ours.
     let call = || unsafe { sys::raw(n, args) };
     if may_sleep(n, args[1]) {
-        gate::asleep(call)
+        gate::asleep(|_| call())
     } else {
         call()
     }
@@ -249,23 +252,22 @@ fn is_file(fd: usize) -> bool {
 }
 
 /// A wait on a word must not hold its page for as long as it lasts. It is enough that the page is
-/// there when the kernel looks; if it has gone by then, again.
+/// there when the kernel looks, which it nearly always is; if not, it is brought in, and again. The frames
+/// may be held by calls that wait for this one, so it is patient: no program expects it to fail.
 fn futex(args: [usize; 6]) -> isize {
-    loop {
-        let managed = [args[0], args[3], args[4]].iter().any(|arg| memory::is_managed(*arg));
-        if managed {
-            let mut pins = Held::new();
-            for arg in [args[0], args[3], args[4]] {
-                if let Err(errno) = pins.hold(arg, size_of::<u64>(), true) {
-                    return errno;
-                }
-            }
+    let words = [args[0], args[3], args[4]];
+    let mut answer = pass(libc::SYS_futex, args);
+    for _ in 0..FUTEX_ATTEMPTS {
+        if answer != error(libc::EFAULT) || !words.iter().any(|word| memory::is_managed(*word)) {
+            break;
         }
-        let answer = pass(libc::SYS_futex, args);
-        if answer != error(libc::EFAULT) || !managed {
-            return answer;
+        let mut pins = Held::new();
+        if words.iter().all(|word| pins.hold(*word, size_of::<u64>(), true).is_ok()) {
+            drop(pins);
+            answer = pass(libc::SYS_futex, args);
         }
     }
+    answer
 }
 
 /// Vectors as far as they can be held together; the kernel, too, may stop early.

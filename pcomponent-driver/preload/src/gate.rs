@@ -90,17 +90,17 @@ fn set_state(to: u8) {
     unsafe { splitmem_selector_address().add(1).write_volatile(to) }
 }
 
-/// A system call in which the thread may sleep for long, and in which nothing of the program's memory is
-/// written but what is held.
-pub fn asleep(call: impl FnOnce() -> isize) -> isize {
+/// Does something in which the thread may wait for long, and in which nothing of the program's memory is
+/// written but what is held: a system call, or a miss. Tells it whether the thread is counted as asleep.
+pub fn asleep<R>(work: impl FnOnce(bool) -> R) -> R {
     // On a stack in the program's memory, a coroutine's, these very functions would write to it.
     let here = 0u8;
     let may = state() == state::AWAKE && !memory::is_managed(&raw const here as usize);
-    let Some(awake) = process::awake().filter(|_| may) else { return call() };
+    let Some(awake) = process::awake().filter(|_| may) else { return work(false) };
     // First the mark, so that a signal that comes between finds it.
     set_state(state::ASLEEP);
     awake.sleeps();
-    let answer = call();
+    let answer = work(true);
     awake.wakes();
     set_state(state::AWAKE);
     answer

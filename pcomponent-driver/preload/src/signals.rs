@@ -219,7 +219,8 @@ pub unsafe fn without_ours(mask: usize) -> u64 {
 extern "C" fn on_sigbus(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel's arguments.
     let (address, write) = unsafe { process::access(info, context) };
-    if !gate::inside(|| process::on_fault(address, write)) {
+    let ours = || gate::asleep(|asleep| process::on_fault(address, write, asleep));
+    if !gate::inside(ours) {
         // SAFETY: the kernel's arguments.
         unsafe { pass_on(signal, info, context) };
     }

@@ -86,6 +86,9 @@ impl PageStore for Model {
     ) -> Result<usize, StoreError> {
         self.store()?.with_pages(numbers, take)
     }
+    fn stays(&self) -> bool {
+        self.store.as_ref().is_some_and(|store| store.stays())
+    }
     fn expect(&mut self, pages: usize) -> Option<Expected> {
         self.store.as_mut()?.expect(pages)
     }

@@ -1,6 +1,6 @@
 //! New threads and processes.
 
-use pcomponent_driver::transparent::{process, sys};
+use pcomponent_driver::transparent::{process, sys, Awake};
 
 use crate::{gate, memory, report, signals};
 
@@ -85,6 +85,7 @@ fn counted(flags: usize, start: impl FnOnce() -> isize) -> isize {
     let answer = start();
     if answer < 0 {
         awake.sleeps();
+        awake.ended();
     }
     answer
 }
@@ -97,7 +98,10 @@ pub fn exit(args: [usize; 6]) -> isize {
     if has_locks() {
         exit()
     } else {
-        gate::asleep(exit)
+        gate::asleep(|asleep| {
+            process::awake().filter(|_| asleep).into_iter().for_each(Awake::ended);
+            exit()
+        })
     }
 }
 

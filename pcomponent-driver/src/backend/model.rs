@@ -258,6 +258,11 @@ impl Transport for ModelTransport {
         })
     }
 
+    fn pages_stay(&self) -> bool {
+        // The DRAM is mapped once; a page that was never written is a constant.
+        true
+    }
+
     fn write_page_now(
         &mut self,
         pid: u16,

@@ -409,6 +409,10 @@ impl<T: Transport> Transport for Delayed<T> {
         Ok(read)
     }
 
+    fn pages_stay(&self) -> bool {
+        self.inner.pages_stay()
+    }
+
     fn expect_pages(&mut self, pages: usize) -> Option<Expected> {
         let came = self.clock.now();
         self.clock.instant(came)?;

@@ -1,15 +1,19 @@
 //! [`Awake`]: how many threads of the process may be writing to its memory.
 //!
 //! A page that leaves has to be protected from other threads' writes, which is a third of what it takes.
-//! Most threads of most programs sleep in a system call most of the time. So who intercepts those calls
-//! tells here when a thread falls asleep and wakes; an eviction by the only one that is awake protects
-//! nothing, and who wakes meanwhile waits for its end before it goes on in the program.
+//! Most threads of most programs sleep in a system call most of the time, and those that miss wait for
+//! each other. So who intercepts calls and misses tells here when a thread falls asleep and wakes; an
+//! eviction while nobody else is awake protects nothing, and who wakes meanwhile waits for its end before it
+//! goes on in the program.
 //!
 //! The two meet as in Dekker's algorithm: each first tells of itself and then looks for the other, both
 //! in the single order that `SeqCst` has. So either the eviction sees that somebody woke, or who woke
 //! sees the eviction.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{
+    AtomicBool, AtomicU32,
+    Ordering::{Relaxed, SeqCst},
+};
 
 use super::sys;
 
@@ -18,6 +22,8 @@ use super::sys;
 #[derive(Debug)]
 pub struct Awake {
     threads: AtomicU32,
+    /// Threads that there are, awake or asleep.
+    all: AtomicU32,
     /// Somebody evicts, and nobody else is awake.
     alone: AtomicBool,
 }
@@ -31,13 +37,20 @@ impl Default for Awake {
 impl Awake {
     /// One thread, awake.
     pub const fn one() -> Self {
-        Self { threads: AtomicU32::new(1), alone: AtomicBool::new(false) }
+        let (threads, all) = (AtomicU32::new(1), AtomicU32::new(1));
+        Self { threads, all, alone: AtomicBool::new(false) }
     }
 
     /// A thread is about to start, awake. If nobody will tell when it sleeps, it counts as awake for
     /// good.
     pub fn more(&self) {
+        self.all.fetch_add(1, Relaxed);
         self.threads.fetch_add(1, SeqCst);
+    }
+
+    /// A thread that [`sleeps`](Self::sleeps) will never wake.
+    pub fn ended(&self) {
+        self.all.fetch_sub(1, Relaxed);
     }
 
     /// The calling thread writes to the program's memory no more until it [`wakes`](Self::wakes).
@@ -54,16 +67,22 @@ impl Awake {
         }
     }
 
+    /// Whether there are other threads.
+    pub(super) fn several(&self) -> bool {
+        self.all.load(Relaxed) > 1
+    }
+
     /// In a child, after a fork: the other threads are not here.
     pub(super) fn reset(&self) {
         self.threads.store(1, SeqCst);
+        self.all.store(1, Relaxed);
     }
 
-    /// Whether the calling thread, which is awake and holds the engine, is the only one; if so, that
-    /// stays so until [`Self::ends`].
-    pub(super) fn begins_alone(&self) -> bool {
+    /// Whether no other thread than the calling one is awake, which holds the engine and is itself
+    /// `asleep` or not. If so, that stays so until [`Self::ends`].
+    pub(super) fn begins_alone(&self, asleep: bool) -> bool {
         self.alone.store(true, SeqCst);
-        let alone = self.threads.load(SeqCst) <= 1;
+        let alone = self.threads.load(SeqCst) <= u32::from(!asleep);
         if !alone {
             self.ends();
         }
@@ -79,24 +98,30 @@ impl Awake {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::AtomicU64;
-    use std::sync::atomic::Ordering::Relaxed;
 
     use super::*;
 
     #[test]
     fn whoever_is_awake_is_counted() {
         let awake = Awake::one();
-        assert!(awake.begins_alone());
+        assert!(awake.begins_alone(false));
         awake.ends();
         awake.more();
-        assert!(!awake.begins_alone());
+        assert!(!awake.begins_alone(false));
         awake.sleeps();
-        assert!(awake.begins_alone());
+        assert!(awake.begins_alone(false));
         awake.ends();
         awake.wakes();
-        assert!(!awake.begins_alone());
+        assert!(!awake.begins_alone(false));
+        assert!(!awake.begins_alone(true), "two are awake");
+        awake.sleeps();
+        assert!(!awake.begins_alone(true), "one is awake");
+        awake.sleeps();
+        assert!(awake.begins_alone(true));
+        awake.ends();
+        awake.wakes();
         awake.reset();
-        assert!(awake.begins_alone());
+        assert!(awake.begins_alone(false) && !awake.several());
     }
 
     /// One thread evicts, as it were, whenever it is alone; the others wake, write and sleep. Nobody
@@ -120,7 +145,7 @@ mod tests {
                 });
             }
             while done.load(Relaxed) < 2 {
-                if awake.begins_alone() {
+                if awake.begins_alone(false) {
                     let before = word.load(Relaxed);
                     (0..50).for_each(|_| std::hint::spin_loop());
                     assert_eq!(word.load(Relaxed), before);

@@ -13,21 +13,24 @@
 //! system calls and cannot wake before the eviction has ended (see [`super::awake`]). So what is copied is what the page holds when it is dropped.
 //!
 //! # What is done without the lock
-//! Waiting for a component that has a device's timing. The pages are marked as coming meanwhile:
-//! whoever else touches them tries again, and whatever but a fault needs the engine waits until
-//! none is coming (see [`super::process`]).
+//! Waiting for a component that has a device's timing, and, where there are other threads, placing pages.
+//! The pages are marked as coming meanwhile: whoever else touches them tries again, and whatever but
+//! a fault needs the engine waits until none is coming (see [`super::process`]).
 //!
 //! # Rule that the `unsafe` here relies on
 //! **Own range**: pages lie in the range that the engine reserved. A resident page in a readable area
 //! can be read, and nothing in the range is a Rust object.
 #![allow(unsafe_code)]
 
+mod apart;
 mod check;
 mod fork;
 mod hold;
 mod leave;
 mod place;
 mod relocate;
+
+pub use apart::Placement;
 
 use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
@@ -141,6 +144,8 @@ pub enum Faulted {
     Busy,
     /// To be waited for without the lock; then [`Engine::arrived`] is to be called.
     Wait(Expected, Coming),
+    /// To be placed without the lock; then [`Engine::placed`] is to be called.
+    Place(Placement),
 }
 
 /// Names a pinned range.
@@ -188,8 +193,10 @@ pub struct Engine {
     pins: Vec<Option<Range<usize>>>,
     pinned: usize,
     awake: Arc<Awake>,
-    /// Whether other threads than the one that evicts may write meanwhile.
-    watched: bool,
+    /// Whether the thread that has the lock is counted as asleep.
+    asleep: bool,
+    /// Whether the eviction under way is the only thing that goes on, once that is known.
+    alone: Option<bool>,
     stats: &'static StatsPage,
     staging: Vec<Page>,
     zeros: Vec<Page>,
@@ -249,7 +256,8 @@ impl Engine {
             pins: Vec::new(),
             pinned: 0,
             awake: Arc::default(),
-            watched: false,
+            asleep: false,
+            alone: None,
             stats,
             staging: vec![Page::ZERO; WINDOW],
             zeros: vec![Page::ZERO; WINDOW],
@@ -287,6 +295,11 @@ impl Engine {
     /// The process's threads that may write. Whoever starts one says so there before it starts.
     pub fn awake(&self) -> &Arc<Awake> {
         &self.awake
+    }
+
+    /// Whether the thread that works with the engine from now on is counted as asleep.
+    pub(super) fn set_asleep(&mut self, asleep: bool) {
+        self.asleep = asleep;
     }
 
     /// Pages that the component has room for.
@@ -328,13 +341,13 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError`]. The pages are as they were.
-    pub fn arrived(&mut self, coming: &Coming) -> Result<(), EngineError> {
+    pub fn arrived(&mut self, coming: &Coming) -> Result<Faulted, EngineError> {
         let pages = &coming.pages[..coming.len];
         for page in pages {
             self.table[*page] = self.table[*page].without(Entry::COMING);
         }
         self.coming -= pages.len();
-        self.place_all(pages, coming.write, Some(coming.touched))
+        self.place_or_depart(pages, coming.write, coming.touched)
     }
 
     /// Whether a thread waits for pages without the lock.
@@ -405,7 +418,7 @@ impl Engine {
                 let coming = Coming { pages: wanted, len, write, touched: page };
                 Ok(Faulted::Wait(expected, coming))
             }
-            None => self.place_all(pages, write, Some(page)).map(|()| Faulted::Served),
+            None => self.place_or_depart(pages, write, page),
         }
     }
 

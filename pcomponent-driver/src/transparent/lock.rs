@@ -10,8 +10,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::sys;
 
-/// Turns of the loop before a waiting thread sleeps: about the length of a miss.
+/// Turns of the loop before a waiting thread lets others have its processor: about the length of a miss.
 const SPINS: u32 = 200;
+/// Times that it does so before it sleeps: about the length of an eviction. To wake a processor that has
+/// gone to sleep takes as long as ten misses, of who wakes it as well, so that is for when the holder
+/// waits itself.
+const YIELDS: u32 = 200;
 
 const FREE: u32 = 0;
 const HELD: u32 = 1;
@@ -37,11 +41,15 @@ impl<T> Lock<T> {
 
     /// Waits for the lock.
     pub fn lock(&self) -> Guard<'_, T> {
-        for _ in 0..SPINS {
+        for turn in 0..SPINS + YIELDS {
             if self.take(FREE, HELD) {
                 return Guard(self);
             }
-            std::hint::spin_loop();
+            if turn < SPINS {
+                std::hint::spin_loop();
+            } else {
+                sys::yield_now();
+            }
         }
         while self.state.swap(CONTENDED, Ordering::Acquire) != FREE {
             self.futex(libc::FUTEX_WAIT, CONTENDED);

@@ -77,7 +77,10 @@ pub fn with_blocked<R>(work: impl FnOnce(&mut Engine) -> R) -> Option<R> {
                 if waits {
                     WAITING.fetch_sub(1, Ordering::Relaxed);
                 }
-                return slot.map(work);
+                return slot.map(|engine| {
+                    engine.set_asleep(false);
+                    work(engine)
+                });
             }
         }
     }
@@ -89,8 +92,8 @@ pub fn alone() {
 }
 
 /// Serves a fault at an address; `false` if it is not ours. All signals are blocked. Stops the
-/// process if its memory is lost.
-pub fn on_fault(address: usize, write: bool) -> bool {
+/// process if its memory is lost. The thread is counted as `asleep` meanwhile, or not.
+pub fn on_fault(address: usize, write: bool, asleep: bool) -> bool {
     let started = sys::now();
     loop {
         // Who waits until nothing is coming must not wait for ever.
@@ -100,26 +103,33 @@ pub fn on_fault(address: usize, write: bool) -> bool {
         let mut slot = ENGINE.lock();
         let Some(engine) = slot.as_mut() else { return false };
         let Some(page) = engine.page(address) else { return false };
-        let served = |engine: &Engine| engine.stats().latency(sys::now() - started);
-        match engine.fault(page, write) {
+        engine.set_asleep(asleep);
+        let mut step = engine.fault(page, write);
+        if let Ok(Faulted::Wait(expected, coming)) = step {
+            drop(slot);
+            expected.wait();
+            slot = ENGINE.lock();
+            let Some(engine) = slot.as_mut() else { return false };
+            engine.set_asleep(asleep);
+            step = engine.arrived(&coming);
+        }
+        if let Ok(Faulted::Place(placement)) = step {
+            drop(slot);
+            let answer = placement.place();
+            slot = ENGINE.lock();
+            let Some(engine) = slot.as_mut() else { return false };
+            step = engine.placed(&placement, answer).map(|()| Faulted::Served);
+        }
+        match step {
             Ok(Faulted::Served) => {
-                served(engine);
-                return true;
-            }
-            Ok(Faulted::Wait(expected, coming)) => {
-                drop(slot);
-                expected.wait();
-                let mut slot = ENGINE.lock();
-                let Some(engine) = slot.as_mut() else { return false };
-                if let Err(error) = engine.arrived(&coming) {
-                    drop(slot);
-                    lost(&error);
+                let taken = sys::now() - started;
+                if let Some(engine) = slot.as_ref() {
+                    engine.stats().latency(taken);
                 }
-                served(engine);
                 return true;
             }
             // Another thread brings the page; or system calls of others hold the frames: they end.
-            Ok(Faulted::Busy) | Err(EngineError::Pinned) => {
+            Ok(_) | Err(EngineError::Pinned) => {
                 drop(slot);
                 sys::yield_now();
             }
@@ -242,7 +252,7 @@ pub unsafe fn access(info: *const libc::siginfo_t, context: *const libc::c_void)
 extern "C" fn on_sigbus(_: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel's arguments.
     let (address, write) = unsafe { access(info, context) };
-    if !on_fault(address, write) {
+    if !on_fault(address, write, false) {
         stop("SIGBUS: an access beyond the end of a mapped file, or to memory that failed");
     }
 }

@@ -68,6 +68,12 @@ pub trait PageStore: Send {
         Ok(0)
     }
 
+    /// Whether what [`Self::with_pages`] hands over stays where it is, and as it is until it is written, after
+    /// that call: then it can be read while others use the store.
+    fn stays(&self) -> bool {
+        false
+    }
+
     /// Announces that so many pages will be fetched, each once; gives the time to wait for before, where
     /// the component has a device's timing.
     fn expect(&mut self, _pages: usize) -> Option<Expected> {
@@ -112,6 +118,9 @@ impl<S: PageStore + ?Sized> PageStore for Box<S> {
         take: &mut dyn FnMut(&[u8]),
     ) -> Result<usize, StoreError> {
         (**self).with_pages(numbers, take)
+    }
+    fn stays(&self) -> bool {
+        (**self).stays()
     }
     fn expect(&mut self, pages: usize) -> Option<Expected> {
         (**self).expect(pages)
@@ -252,6 +261,10 @@ impl<T: Transport> PageStore for TransportStore<T> {
         let follows = |pair: &(u32, &u32)| *pair.1 == pair.0 && range(pair.1);
         let most = (*first..).zip(numbers).take_while(follows).count();
         Ok(self.transport.read_pages_now(self.pid, va, most, take)?)
+    }
+
+    fn stays(&self) -> bool {
+        self.transport.pages_stay()
     }
 
     fn expect(&mut self, pages: usize) -> Option<Expected> {

@@ -9,6 +9,8 @@
 //! and that hold no Rust object.
 #![allow(unsafe_code)]
 
+use std::ops::Deref;
+
 use super::sys::{self, Errno};
 
 const API: u64 = 0xaa;
@@ -46,8 +48,20 @@ pub enum Unavailable {
     Register(Errno),
 }
 
-/// An open userfaultfd.
-pub struct Uffd(usize);
+/// An open userfaultfd, closed when dropped.
+pub struct Uffd(Descriptor);
+
+/// A userfaultfd that somebody has open.
+#[derive(Clone, Copy)]
+pub struct Descriptor(usize);
+
+impl Deref for Uffd {
+    type Target = Descriptor;
+
+    fn deref(&self) -> &Descriptor {
+        &self.0
+    }
+}
 
 impl Uffd {
     /// Opens one with the features that the engine needs.
@@ -58,16 +72,23 @@ impl Uffd {
         let flags = libc::O_CLOEXEC as usize | USER_MODE_ONLY;
         // SAFETY: gives a new descriptor.
         let fd = sys::result(unsafe { sys::raw(libc::SYS_userfaultfd, [flags, 0, 0, 0, 0, 0]) });
-        let uffd = Self(fd.map_err(|errno| match errno.0 {
+        let uffd = Self(Descriptor(fd.map_err(|errno| match errno.0 {
             libc::EPERM | libc::EACCES => Unavailable::Forbidden(errno),
             libc::EINVAL => Unavailable::Features(errno),
             _ => Unavailable::NotBuilt(errno),
-        })?);
+        })?));
         let mut api = [API, FEATURE_SIGBUS | FEATURE_PAGEFAULT_FLAG_WP, 0];
         uffd.ioctl(IOC_API, &mut api).map_err(Unavailable::Features)?;
         Ok(uffd)
     }
 
+    /// For who uses it while it is open.
+    pub fn descriptor(&self) -> Descriptor {
+        self.0
+    }
+}
+
+impl Descriptor {
     /// Watches a range for missing pages and for writes to protected ones.
     ///
     /// # Errors
@@ -134,6 +155,6 @@ impl Uffd {
 impl Drop for Uffd {
     fn drop(&mut self) {
         // SAFETY: the descriptor is ours.
-        unsafe { sys::raw(libc::SYS_close, [self.0, 0, 0, 0, 0, 0]) };
+        unsafe { sys::raw(libc::SYS_close, [self.0 .0, 0, 0, 0, 0, 0]) };
     }
 }

@@ -2,7 +2,6 @@
 //! lost on the way, the engine's documentation says.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use super::{fingerprint, refused, Engine, EngineError, BATCH, NOBODY, STRETCH};
 use crate::transparent::ahead::WINDOW;
@@ -31,14 +30,18 @@ impl Engine {
     /// Takes pages out of their frames, about `count` of them, those first that have had theirs for
     /// longest and did not come back early.
     fn evict(&mut self, count: usize) -> Result<(), EngineError> {
-        let awake = Arc::clone(&self.awake);
-        let alone = awake.begins_alone();
-        self.watched = !alone;
         let answer = self.evict_some(count.min(BATCH));
-        if alone {
-            awake.ends();
+        if self.alone.take() == Some(true) {
+            self.awake.ends();
         }
         answer
+    }
+
+    /// Whether other threads may write to what leaves. Asked only where it matters, because those that wake
+    /// wait until an eviction that is alone has ended.
+    fn is_watched(&mut self) -> bool {
+        let (awake, asleep) = (&self.awake, self.asleep);
+        !*self.alone.get_or_insert_with(|| awake.begins_alone(asleep))
     }
 
     fn evict_some(&mut self, count: usize) -> Result<(), EngineError> {
@@ -77,7 +80,7 @@ impl Engine {
                 }
             }
             victims.push(page as usize);
-            if self.watched && self.table[page as usize].has(Entry::WRITABLE) {
+            if self.table[page as usize].has(Entry::WRITABLE) && self.is_watched() {
                 self.choose_around(page as usize, victims);
             }
         }
@@ -112,11 +115,12 @@ impl Engine {
         let mut run = None;
         for page in range {
             let entry = self.table[page];
-            if !entry.has(Entry::RESIDENT) {
+            if !entry.has(Entry::RESIDENT | Entry::COMING) {
                 continue;
             }
-            if self.is_pinned(page) {
-                // A system call may be writing to it.
+            if entry.has(Entry::COMING) || self.is_pinned(page) {
+                // Another thread is placing it, as it should be in a moment, protected or not; or a system
+                // call may be writing to it.
                 run.take().into_iter().for_each(|run| self.guard(run, chosen));
                 continue;
             }
@@ -187,7 +191,8 @@ impl Engine {
 
     /// Writes pages back as needed and drops them.
     fn leave(&mut self, victims: &[usize]) -> Result<(), EngineError> {
-        if self.watched {
+        // Decided by the first of them that can be written.
+        if self.alone == Some(false) {
             let written = |page: &usize| self.table[*page].has(Entry::WRITABLE);
             for run in runs(victims.iter().copied().filter(|page| written(page))) {
                 self.uffd

@@ -7,7 +7,7 @@ use crate::transparent::entry::Entry;
 use crate::transparent::stats::add;
 use crate::transparent::store::Page;
 use crate::transparent::sys::Errno;
-use crate::transparent::uffd::Uffd;
+use crate::transparent::uffd::Descriptor;
 use crate::transport::PAGE_BYTES;
 
 impl Engine {
@@ -19,31 +19,42 @@ impl Engine {
         write: bool,
         touched: Option<usize>,
     ) -> Result<(), EngineError> {
-        let kind = |engine: &Self, page: usize| {
-            let stored = engine.table[page].has(Entry::STORED);
-            (engine.comes_writable(page, write, touched), stored)
-        };
         let mut rest = wanted;
-        while let [first, ..] = rest {
-            let (writable, stored) = kind(self, *first);
-            let same = |(i, page): (usize, &usize)| {
-                *page == first + i && kind(self, *page) == (writable, stored)
-            };
-            let len = rest.iter().enumerate().take_while(|pair| same(*pair)).count();
-            // A write that misses comes writable in any case and is no sign of a habit: what was filled
-            // once may be only read from then on.
-            let run = Run { first: *first, len, writable, assumed: writable && !write };
+        while !rest.is_empty() {
+            let (run, stored) = self.first_run(rest, write, touched);
             if stored {
                 self.place_stored(run)?;
             } else {
-                self.map_in(run, page_bytes(&self.zeros[..len]))?;
-                add(&self.stats.zero_fills, len as u64);
+                self.map_in(run, page_bytes(&self.zeros[..run.len]))?;
+                add(&self.stats.zero_fills, run.len as u64);
                 self.account(run, &[0; WINDOW]);
             }
-            rest = &rest[len..];
+            rest = &rest[run.len..];
         }
         self.publish();
         Ok(())
+    }
+
+    /// The first of some pages and those behind it that are placed alike, and whether the store has
+    /// them.
+    pub(super) fn first_run(
+        &self,
+        wanted: &[usize],
+        write: bool,
+        touched: Option<usize>,
+    ) -> (Run, bool) {
+        let kind = |page: usize| {
+            let stored = self.table[page].has(Entry::STORED);
+            (self.comes_writable(page, write, touched), stored)
+        };
+        let first = wanted[0];
+        let (writable, stored) = kind(first);
+        let same =
+            |(i, page): (usize, &usize)| *page == first + i && kind(*page) == (writable, stored);
+        let len = wanted.iter().enumerate().take_while(|pair| same(*pair)).count();
+        // A write that misses comes writable in any case and is no sign of a habit: what was filled
+        // once may be only read from then on.
+        (Run { first, len, writable, assumed: writable && !write }, stored)
     }
 
     /// Whether a page is let be written from the start: it is being written, or it is likely.
@@ -56,14 +67,12 @@ impl Engine {
     /// Places neighbours that the store has, each with a single copy if the store has them at hand.
     fn place_stored(&mut self, run: Run) -> Result<(), EngineError> {
         let mut numbers = [0; WINDOW];
-        for (number, entry) in numbers.iter_mut().zip(&self.table[run.first..][..run.len]) {
-            *number = entry.number();
-        }
+        let numbers = self.numbers_of(run, &mut numbers);
         let mut rest = run;
         while rest.len > 0 {
-            let numbers = &numbers[run.len - rest.len..run.len];
-            // Whether a guess was right has to be looked at for some only.
-            rest.assumed = run.assumed && self.arrived % SAMPLED == 0;
+            let numbers = &numbers[run.len - rest.len..];
+            rest.assumed = run.assumed;
+            self.sample(&mut rest);
             let (mut prints, mut placed) = ([0; WINDOW], Ok(()));
             let Self { store, uffd, base, .. } = self;
             let mut part = rest;
@@ -86,8 +95,21 @@ impl Engine {
         Ok(())
     }
 
+    /// The numbers that the store knows a run's pages by.
+    pub(super) fn numbers_of<'a>(&self, run: Run, numbers: &'a mut [u32; WINDOW]) -> &'a [u32] {
+        for (number, entry) in numbers.iter_mut().zip(&self.table[run.first..][..run.len]) {
+            *number = entry.number();
+        }
+        &numbers[..run.len]
+    }
+
+    /// Whether a guess was right has to be looked at for some runs only.
+    pub(super) fn sample(&self, run: &mut Run) {
+        run.assumed &= self.arrived % SAMPLED == 0;
+    }
+
     /// Gives a run's pages their frames.
-    fn account(&mut self, run: Run, prints: &[u64; WINDOW]) {
+    pub(super) fn account(&mut self, run: Run, prints: &[u64; WINDOW]) {
         for (page, print) in (run.first..run.first + run.len).zip(prints) {
             let frame = self.take_frame(page);
             let old = self.table[page];
@@ -129,7 +151,7 @@ pub(super) struct Run {
 
 impl Run {
     /// Takes the fingerprints of pages if they are wanted.
-    fn print(&self, bytes: &[u8], prints: &mut [u64; WINDOW]) {
+    pub(super) fn print(&self, bytes: &[u8], prints: &mut [u64; WINDOW]) {
         if self.assumed {
             let pages = bytes.chunks_exact(PAGE_BYTES).filter_map(<[u8]>::first_chunk);
             prints.iter_mut().zip(pages).for_each(|(print, page)| *print = fingerprint(page));
@@ -138,7 +160,12 @@ impl Run {
 }
 
 /// Maps the first pages of a run, as many as there are bytes for.
-fn map_in(uffd: &Uffd, base: usize, run: Run, bytes: &[u8]) -> Result<(), EngineError> {
+pub(super) fn map_in(
+    uffd: &Descriptor,
+    base: usize,
+    run: Run,
+    bytes: &[u8],
+) -> Result<(), EngineError> {
     let address = base + run.first * PAGE_BYTES;
     match uffd.copy(address, bytes, !run.writable) {
         Ok(()) => Ok(()),
