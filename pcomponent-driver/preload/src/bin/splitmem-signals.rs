@@ -1,7 +1,8 @@
 //! A program with signals of its own, and checks that they come as ever: a timer's handler that works
 //! on the program's memory, a handler of `SIGBUS` for a mapped file that is too short, a stack that
-//! overflows, threads that are busy, and such that sleep until a signal, another thread or their
-//! cancellation wakes them. Nothing in it knows of Splitmem: it is run with and without.
+//! overflows, threads that are busy, such that sleep until a signal, another thread or their
+//! cancellation wakes them, and one that would wait on a word that is not there. Nothing in it knows of
+//! Splitmem: it is run with and without.
 
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsRawFd as _, FromRawFd as _};
@@ -287,7 +288,24 @@ fn handler_of(signal: i32) -> libc::sigaction {
     }
 }
 
+/// A wait on a word that is not there fails as ever.
+fn absent_word() {
+    // SAFETY: a mapping of its own, gone before its address is used, and never touched.
+    unsafe {
+        let (prot, flags) =
+            (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        let at = libc::mmap(std::ptr::null_mut(), PAGE, prot, flags, -1, 0);
+        assert!(at != libc::MAP_FAILED);
+        assert_eq!(libc::munmap(at, PAGE), 0);
+        let op = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
+        let nothing = std::ptr::null::<libc::timespec>();
+        assert_eq!(libc::syscall(libc::SYS_futex, at, op, 0, nothing), -1);
+        assert_eq!(std::io::Error::last_os_error().raw_os_error(), Some(libc::EFAULT));
+    }
+}
+
 fn main() {
+    absent_word();
     busy_threads();
     sleepers();
     handlers_are_known();
