@@ -33,14 +33,19 @@ fn error(errno: i32) -> isize {
     -(errno as isize)
 }
 
+/// A call whose pages are held, as far as they are ours.
 fn pass(n: i64, args: [usize; 6]) -> isize {
-    // SAFETY: the program's own call; the pages that it touches are held or not ours.
-    let call = || unsafe { sys::raw(n, args) };
     if may_sleep(n, args[1]) {
-        gate::asleep(|_| call())
+        gate::asleep(|_| pass_awake(n, args))
     } else {
-        call()
+        pass_awake(n, args)
     }
+}
+
+fn pass_awake(n: i64, args: [usize; 6]) -> isize {
+    // SAFETY: the program's own call; a page that it touches, is ours and is not held may be absent or
+    // protected, which the kernel answers with an error.
+    unsafe { sys::raw(n, args) }
 }
 
 /// Calls that wait for others. What they write is held, or is not ours.
@@ -185,7 +190,8 @@ fn held(n: i64, args: [usize; 6], but: usize) -> isize {
             all &= pins.hold(*arg, PAGE_BYTES, true).is_ok();
         }
     }
-    let answer = pass(n, args);
+    // What is not held may leave at any time, and must be protected for it if the kernel may write there.
+    let answer = if all { pass(n, args) } else { pass_awake(n, args) };
     if answer == error(libc::EFAULT) && !all {
         return error(libc::ENOMEM);
     }

@@ -10,7 +10,8 @@
 //! A page that can be written, or could be before it was protected, counts as changed. A protected
 //! one can only be written after a fault, which comes here first and waits for the lock. Before a page
 //! that can be written is copied to the store it is protected, unless all other threads sleep in
-//! system calls and cannot wake before the eviction has ended (see [`super::awake`]). So what is copied is what the page holds when it is dropped.
+//! system calls or are in a miss, and cannot wake before the eviction has ended (see [`super::awake`]).
+//! So what is copied is what the page holds when it is dropped.
 //!
 //! # What is done without the lock
 //! Waiting for a component that has a device's timing, and, where there are other threads, placing pages.

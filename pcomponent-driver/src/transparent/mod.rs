@@ -41,7 +41,9 @@ pub mod sys;
 pub mod uffd;
 
 pub use awake::Awake;
-pub use engine::{Coming, Engine, EngineError, Faulted, Limit, Pin, TransparentConfig, MIN_FRAMES};
+pub use engine::{
+    Coming, Engine, EngineError, Faulted, Limit, Pin, Placement, TransparentConfig, MIN_FRAMES,
+};
 pub use memory::Move;
 pub use stats::{StatsPage, TransparentStats};
 pub use store::{Page, PageStore, StoreError, TransportStore};

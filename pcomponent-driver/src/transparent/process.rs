@@ -110,7 +110,6 @@ pub fn on_fault(address: usize, write: bool, asleep: bool) -> bool {
             expected.wait();
             slot = ENGINE.lock();
             let Some(engine) = slot.as_mut() else { return false };
-            engine.set_asleep(asleep);
             step = engine.arrived(&coming);
         }
         if let Ok(Faulted::Place(placement)) = step {

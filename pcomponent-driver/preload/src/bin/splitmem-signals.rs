@@ -194,7 +194,7 @@ fn busy_threads() {
         assert_eq!(unsafe_read(&marks, page * PAGE / 8), 4 * ROUNDS, "page {page}");
     }
     let same = |word: &u64| *word == others[0];
-    assert!(others.iter().step_by(PAGE / 8).all(same), "written by the other thread");
+    assert!(others.iter().step_by(PAGE / 8).all(same), "written beside the marks");
 }
 
 /// Two threads sleep, one until a signal comes and one until it can read from a pipe, and write to
@@ -265,10 +265,9 @@ extern "C" fn on_second(_: i32) {
 /// What the program is told of its handlers is what it set, whoever calls them.
 fn handlers_are_known() {
     let (signal, handler) = (libc::SIGUSR2, on_second as *const () as usize);
-    let mut action = handler_of(signal);
-    assert_eq!(action.sa_sigaction, libc::SIG_DFL);
+    assert_eq!(handler_of(signal).sa_sigaction, libc::SIG_DFL);
     handle(signal, handler, libc::SA_RESTART);
-    action = handler_of(signal);
+    let action = handler_of(signal);
     assert_eq!(action.sa_sigaction, handler);
     assert_eq!(action.sa_flags & (libc::SA_RESTART | libc::SA_SIGINFO), libc::SA_RESTART);
     handle(signal, handler, libc::SA_RESETHAND);
