@@ -22,9 +22,6 @@ use crate::size::parse_bytes;
 /// Threads that miss at once, where it is asked whether they get in each other's way.
 const CROWD: u32 = 4;
 
-/// Local memory of the programs.
-const QUARTER: &str = "25%";
-
 const AFTER_HELP: &str = "\
 Every way runs the same accesses in a process of its own: pages touched at random and in order, read
 and read-modify-write, with one thread and with two. Then unmodified programs run with a quarter of
@@ -115,8 +112,8 @@ impl Args {
             ways => self.compare(ways, &mut results, &interrupt)?,
         };
         if let programs @ [_, ..] = self.programs() {
-            let set = (QUARTER, self.profile.as_str());
-            facts.extend(bench_programs::measure(programs, set, &self.dir, &interrupt)?);
+            let measured = bench_programs::measure(programs, &self.profile, &self.dir, &interrupt)?;
+            facts.extend(measured);
         }
         if let Some(folder) = &self.output.report {
             let path = self.page(&facts, &results).write(folder, "bench")?;

@@ -11,12 +11,17 @@ use crate::excache::predictor::Predictor;
 const NEIGHBOURHOOD: u32 = 14;
 /// Histories.
 const HISTORIES: usize = 64;
+/// Pages in frames that a program may have gone through between two misses. Who jumps about rarely
+/// lands that near.
+const GAP: usize = 16;
 /// Most pages in one window.
 pub(super) const WINDOW: usize = 32;
 
 struct History {
     neighbourhood: usize,
     predictor: Predictor,
+    /// The page that missed last.
+    last: usize,
     window: Window,
 }
 
@@ -57,8 +62,8 @@ impl Ahead {
     }
 
     /// Records a miss; gives the pages to bring in with it, and how many pages of the window
-    /// before turned out useful.
-    pub fn miss(&mut self, page: usize) -> (Window, u64) {
+    /// before turned out useful. Is told of pages whether they are in frames.
+    pub fn miss(&mut self, page: usize, is_here: impl Fn(usize) -> bool) -> (Window, u64) {
         if self.policy == Prefetch::None {
             return (Window::EMPTY, 0);
         }
@@ -70,6 +75,7 @@ impl Ahead {
             _ => slot.insert(History {
                 neighbourhood,
                 predictor: Predictor::new(self.policy),
+                last: page,
                 window: Window::EMPTY,
             }),
         };
@@ -80,6 +86,12 @@ impl Ahead {
                 useful += 1;
             }
         }
+        // Whoever goes through pages of which some are here misses only where one is not.
+        let passed = history.last + 1..page;
+        if passed.len() <= GAP && passed.clone().all(is_here) {
+            passed.for_each(|page| _ = history.predictor.record(page - first, true));
+        }
+        history.last = page;
         let plan = history.predictor.record(page - first, false);
         let mut window = Window::EMPTY;
         for next in plan.pages(page - first, 1 << NEIGHBOURHOOD).take(WINDOW) {
@@ -100,7 +112,7 @@ mod tests {
         let mut ahead = Ahead::new(Prefetch::Trend { pages: 16 });
         let (mut page, mut misses, mut brought, mut useful) = (1 << 20, 0, 0, 0);
         while page < (1 << 20) + 2000 {
-            let (window, used) = ahead.miss(page);
+            let (window, used) = ahead.miss(page, |_| false);
             brought += window.pages().len();
             useful += used as usize;
             page += 1 + window.pages().len();
@@ -111,10 +123,26 @@ mod tests {
     }
 
     #[test]
+    fn pages_that_are_here_already_do_not_hide_the_way() {
+        let mut ahead = Ahead::new(Prefetch::Trend { pages: 16 });
+        // Of every seven pages, these are here.
+        let is_here = |page: usize| [0, 1, 4].contains(&(page % 7));
+        let (mut page, mut misses) = (2, 0);
+        while page < 7000 {
+            let (window, _) = ahead.miss(page, is_here);
+            page = window.pages().last().unwrap_or(&page) + 1;
+            page += (0..).take_while(|more| is_here(page + more)).count();
+            misses += 1;
+        }
+        assert!(misses < 500, "{misses}");
+    }
+
+    #[test]
     fn a_random_reader_gets_nothing() {
         let mut ahead = Ahead::new(Prefetch::Trend { pages: 16 });
-        let brought: usize =
-            (0..2000usize).map(|i| ahead.miss(i * i * 7919 % 16_381).0.pages().len()).sum();
+        let brought: usize = (0..2000usize)
+            .map(|i| ahead.miss(i * i * 7919 % 16_381, |_| false).0.pages().len())
+            .sum();
         assert!(brought < 20, "{brought}");
     }
 }

@@ -43,6 +43,7 @@ use super::awake::Awake;
 use super::drop::Dropper;
 use super::entry::{Entry, PAGES_MAX};
 use super::history::History;
+use super::passing::Passing;
 use super::space::Space;
 use super::stats::{add, StatsPage};
 use super::store::{Page, PageStore, StoreError};
@@ -169,7 +170,9 @@ pub struct Engine {
     /// Pages that had come before the one in each frame, which tells its age.
     arrivals: Array<u32>,
     arrived: u32,
+    kept: u32,
     history: History,
+    passing: Passing,
     /// What a page held that came in writable by its stretch's habit, by frame.
     prints: Array<u64>,
     unused: Vec<u32>,
@@ -237,7 +240,9 @@ impl Engine {
             frames: Array::new(span).map_err(&array)?,
             arrivals: Array::new(span).map_err(&array)?,
             arrived: 0,
+            kept: 0,
             history: History::new(span).map_err(&array)?,
+            passing: Passing::new(span).map_err(&array)?,
             prints: Array::new(span).map_err(&array)?,
             unused: Vec::new(),
             frames_made: 0,
@@ -333,7 +338,8 @@ impl Engine {
             return Ok(Faulted::Busy);
         }
         add(&self.stats.misses, 1);
-        let (window, useful) = self.ahead.miss(page);
+        let table = &self.table;
+        let (window, useful) = self.ahead.miss(page, |page| table[page].has(Entry::RESIDENT));
         add(&self.stats.prefetch_useful, useful);
         self.bring_in(page, write, &window)
     }
@@ -409,6 +415,11 @@ impl Engine {
         add(&self.stats.prefetched, len as u64 - 1);
         let pages = &mut wanted[..len];
         pages.sort_unstable();
+        if !window.pages().is_empty() {
+            for page in &pages[..] {
+                self.table[*page] = self.table[*page].with(Entry::PASSING);
+            }
+        }
         let stored = pages.iter().filter(|page| self.table[**page].has(Entry::STORED)).count();
         match if stored == 0 { None } else { self.store.expect(stored) } {
             Some(expected) => {
@@ -427,17 +438,32 @@ impl Engine {
         let frame = self.unused.pop().map_or(self.frames_made, |frame| frame as usize);
         self.frames_made = self.frames_made.max(frame + 1);
         self.frames[frame] = page as u32;
-        self.arrivals[frame] = self.arrived;
         let (frames, left) = (self.limit(self.live), self.table[page].has(Entry::STORED));
-        self.history.came(page, frame, self.arrived, frames, left);
+        let early = self.history.came(page, frame, self.arrived, frames, left);
+        // What is new will be used for something else than to be passed through.
+        if self.table[page].has(Entry::PASSING) && left && !early {
+            self.arrivals[frame] = self.arrived;
+            if let Some(kept) = self.passing.push(frame, frames) {
+                self.keep(kept);
+            }
+        } else {
+            self.keep(frame);
+        }
         self.arrived = self.arrived.wrapping_add(1);
         self.resident += 1;
         frame
     }
 
+    /// The page in a frame does not queue among those that are passed through, or no longer.
+    fn keep(&mut self, frame: usize) {
+        self.arrivals[frame] = self.kept;
+        self.kept = self.kept.wrapping_add(1);
+    }
+
     fn leave_frame(&mut self, page: usize) {
         let frame = self.table[page].frame();
         self.frames[frame] = NOBODY;
+        self.passing.remove(frame);
         self.unused.push(frame as u32);
         self.resident -= 1;
         self.dirty -= usize::from(self.table[page].has(Entry::DIRTY));
@@ -495,10 +521,9 @@ impl Engine {
         peak(&self.stats.resident_peak, self.resident);
         peak(&self.stats.live_peak, self.live);
         let per_page = (size_of::<Entry>() + History::BYTES.0) * self.live + STRETCH;
-        let per_frame =
-            (2 * size_of::<u32>() + size_of::<u64>() + History::BYTES.1) * self.frames_made;
+        let per_frame = 2 * size_of::<u32>() + size_of::<u64>() + History::BYTES.1 + Passing::BYTES;
         let fixed = 2 * WINDOW * PAGE_BYTES;
-        peak(&self.stats.overhead_bytes, per_page + per_frame + fixed);
+        peak(&self.stats.overhead_bytes, per_page + per_frame * self.frames_made + fixed);
     }
 }
 

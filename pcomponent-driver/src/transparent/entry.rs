@@ -31,6 +31,8 @@ impl Entry {
     pub const STORED: u64 = 1 << 4;
     /// A thread that missed waits for it, without the engine's lock.
     pub const COMING: u64 = 1 << 5;
+    /// It is on its way into a frame because it lies in a row that the program passes through.
+    pub const PASSING: u64 = 1 << 6;
 
     pub fn has(self, flag: u64) -> bool {
         self.0 & flag != 0

@@ -40,14 +40,15 @@ impl History {
     pub const BYTES: (usize, usize) = (size_of::<u32>(), size_of::<u8>());
 
     /// A page comes into a frame, the `now`th of all, there being so many frames. It `left` before,
-    /// or was never here.
-    pub fn came(&mut self, page: usize, frame: usize, now: u32, frames: usize, left: bool) {
+    /// or was never here. Whether it came back early.
+    pub fn came(&mut self, page: usize, frame: usize, now: u32, frames: usize, left: bool) -> bool {
         let word = self.pages[page];
         let away = (now & TIMES).wrapping_sub(word >> HEAT_BITS) & TIMES;
         let early = left && (away as usize) < frames;
         let heat = if early { (word_heat(word) + 1).min(HEAT_MAX) } else { 0 };
         self.pages[page] = word & !((1 << HEAT_BITS) - 1) | heat;
         self.stays[frame] = ((1u32 << heat) - 1) as u8;
+        early
     }
 
     /// A page leaves its frame, after `now` pages have come.

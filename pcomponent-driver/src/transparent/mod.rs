@@ -16,6 +16,7 @@
 //! | [`floor`] | the least that all this takes on a machine, to compare with |
 //! | `ahead` | prefetch |
 //! | `history` | which pages stay longer |
+//! | `passing` | which pages leave first |
 //! | `space` | what is mapped |
 //! | `entry`, `array` | the page table |
 //! | [`uffd`], `drop`, [`sys`] | the kernel |
@@ -31,6 +32,7 @@ pub mod floor;
 mod history;
 pub mod lock;
 pub mod memory;
+mod passing;
 pub mod process;
 pub mod served;
 pub mod settings;

@@ -29,9 +29,18 @@ impl Engine {
             }
             at = page + 1;
         }
+        let queued = (0..self.frames_made).filter(|frame| self.passing.has(*frame));
+        if let Some(frame) = queued.clone().find(|frame| self.frames[*frame] == NOBODY) {
+            return Err(format!("the empty frame {frame} is in the queue of what passes"));
+        }
         let used = self.frames[..self.frames_made].iter().filter(|page| **page != NOBODY).count();
-        let counts =
-            [(live, self.live), (resident, self.resident), (resident, used), (dirty, self.dirty)];
+        let counts = [
+            (live, self.live),
+            (resident, self.resident),
+            (resident, used),
+            (dirty, self.dirty),
+            (queued.count(), self.passing.len()),
+        ];
         match counts.iter().find(|(counted, kept)| counted != kept) {
             Some(_) => Err(format!("counts differ: {counts:?}")),
             None => Ok(()),

@@ -60,6 +60,9 @@ impl Engine {
     }
 
     fn choose(&mut self, count: usize, victims: &mut Vec<usize>) {
+        if self.passing.is_long(self.resident) {
+            self.choose_passing(count, victims);
+        }
         // The second time around, whichever may.
         for step in 0..2 * self.frames_made {
             if victims.len() >= count {
@@ -79,10 +82,26 @@ impl Engine {
                     continue;
                 }
             }
-            victims.push(page as usize);
-            if self.table[page as usize].has(Entry::WRITABLE) && self.is_watched() {
-                self.choose_around(page as usize, victims);
+            self.choose_page(page as usize, victims);
+        }
+    }
+
+    /// Pages that are passed through, the oldest first.
+    fn choose_passing(&mut self, count: usize, victims: &mut Vec<usize>) {
+        let mut at = self.passing.oldest();
+        while let Some(frame) = at.filter(|_| victims.len() < count) {
+            let page = self.frames[frame] as usize;
+            if !self.is_pinned(page) {
+                self.choose_page(page, victims);
             }
+            at = self.passing.newer(frame);
+        }
+    }
+
+    fn choose_page(&mut self, page: usize, victims: &mut Vec<usize>) {
+        victims.push(page);
+        if self.table[page].has(Entry::WRITABLE) && self.is_watched() {
+            self.choose_around(page, victims);
         }
     }
 
@@ -90,16 +109,25 @@ impl Engine {
         self.hand += 1;
         if self.hand >= self.frames_made {
             self.hand = 0;
-            self.round = self.arrived.wrapping_sub(self.round_began);
-            self.round_began = self.arrived;
+            self.round = self.kept.wrapping_sub(self.round_began);
+            self.round_began = self.kept;
         }
     }
 
     /// Whether many have come after the page in this frame: half as many as there are in frames, or, where
     /// most stay longer, as in the hand's last round.
     fn is_old(&self, frame: usize) -> bool {
-        let age = self.arrived.wrapping_sub(self.arrivals[frame]);
-        age as usize > self.resident.min(self.round as usize) / 2
+        let old = match self.passing.has(frame) {
+            true => self.resident,
+            false => self.resident.min(self.round as usize) / 2,
+        };
+        self.age(frame) > old
+    }
+
+    /// Pages that have come after the one in this frame.
+    fn age(&self, frame: usize) -> usize {
+        let now = if self.passing.has(frame) { self.arrived } else { self.kept };
+        now.wrapping_sub(self.arrivals[frame]) as usize
     }
 
     /// Protects all that can be written in the stretch of a page that leaves, until the older half of
@@ -137,7 +165,10 @@ impl Engine {
     /// Whether a resident page leaves if one of its stretch does.
     fn leaves_with(&self, page: usize, chosen: usize) -> bool {
         let frame = self.table[page].frame();
-        page == chosen || (self.is_old(frame) && !self.history.stays(frame))
+        let queued = |page: usize| self.passing.has(self.table[page].frame());
+        page == chosen
+            || (self.is_old(frame) && !self.history.stays(frame))
+            || (queued(page) && queued(chosen) && self.age(frame) > self.passing.len() / 2)
     }
 
     /// Protects a range. Of its pages that can be written, those that stay count as such all the while:

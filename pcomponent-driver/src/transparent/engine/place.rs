@@ -113,7 +113,7 @@ impl Engine {
         for (page, print) in (run.first..run.first + run.len).zip(prints) {
             let frame = self.take_frame(page);
             let old = self.table[page];
-            let mut entry = old.in_frame(frame);
+            let mut entry = old.in_frame(frame).without(Entry::PASSING);
             if run.writable {
                 entry = entry.with(Entry::WRITABLE | Entry::DIRTY);
                 self.dirty += 1;
