@@ -7,7 +7,7 @@
 use std::arch::global_asm;
 
 use pcomponent_driver::transparent::sys::{self, Errno};
-use pcomponent_driver::transparent::{process, Engine};
+use pcomponent_driver::transparent::{process, Awake, Engine};
 
 use crate::memory;
 
@@ -96,7 +96,9 @@ pub fn asleep<R>(work: impl FnOnce(bool) -> R) -> R {
     // On a stack in the program's memory, a coroutine's, these very functions would write to it.
     let here = 0u8;
     let may = state() == state::AWAKE && !memory::is_managed(&raw const here as usize);
-    let Some(awake) = process::awake().filter(|_| may) else { return work(false) };
+    // Nobody looks whether the only thread sleeps.
+    let others = |awake: &&Awake| awake.several();
+    let Some(awake) = process::awake().filter(others).filter(|_| may) else { return work(false) };
     // First the mark, so that a signal that comes between finds it.
     set_state(state::ASLEEP);
     awake.sleeps();

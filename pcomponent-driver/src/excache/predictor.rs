@@ -30,6 +30,8 @@ pub(crate) struct Predictor {
     steps: [i64; HISTORY],
     /// Steps recorded, ever.
     recorded: usize,
+    /// And when the last one came that was the same as the one before, counted from 1.
+    repeated: usize,
     /// Trend: prefetched pages used since the last prefetch, and that prefetch's size.
     useful: usize,
     window: usize,
@@ -37,14 +39,27 @@ pub(crate) struct Predictor {
 
 impl Predictor {
     pub fn new(policy: Prefetch) -> Self {
-        Self { policy, last: None, steps: [0; HISTORY], recorded: 0, useful: 0, window: 0 }
+        Self {
+            policy,
+            last: None,
+            steps: [0; HISTORY],
+            recorded: 0,
+            repeated: 0,
+            useful: 0,
+            window: 0,
+        }
     }
 
     /// Records a miss of `page`, or the first use of it after it was prefetched, and plans.
     pub fn record(&mut self, page: usize, prefetched: bool) -> Plan {
         if let Some(last) = self.last {
-            self.steps[self.recorded % HISTORY] = page as i64 - last as i64;
+            let step = page as i64 - last as i64;
+            let repeats = self.step(0) == Some(step);
+            self.steps[self.recorded % HISTORY] = step;
             self.recorded += 1;
+            if repeats {
+                self.repeated = self.recorded;
+            }
         }
         self.last = Some(page);
         match self.policy {
@@ -85,6 +100,10 @@ impl Predictor {
 
     /// Leap, algorithm 1: the majority step of the smallest window that has one.
     fn trend(&self) -> Option<i64> {
+        // Of an even number of steps more than half are the same only if two neighbours are.
+        if self.repeated + HISTORY <= self.recorded + 1 || self.repeated == 0 {
+            return None;
+        }
         let mut window = HISTORY / SPLIT;
         while window <= HISTORY {
             let steps = || (0..window).map_while(|back| self.step(back));
@@ -174,6 +193,31 @@ mod tests {
             after.push(planned(&mut p, page, 100_000_000).len());
         }
         assert!(after[0] >= 4 && after[38..] == [0, 0], "{after:?}");
+    }
+
+    #[test]
+    fn the_trend_is_the_majority_of_the_smallest_window_that_has_one() {
+        let mut p = Predictor::new(Prefetch::Trend { pages: 8 });
+        let (mut page, mut steps, mut found) = (1i64 << 40, Vec::new(), [0; 2]);
+        let mut state = 1u64;
+        for i in 0..40_000 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            // Now and then two steps only, of which either may be the most frequent.
+            let step = (state >> 60) as i64 % [2, 3, 16][i / 50 % 3] + 1;
+            if i > 0 {
+                steps.push(step);
+                page += step;
+            }
+            p.record(page as usize, false);
+            let majority = [8, 16, 32].into_iter().find_map(|window| {
+                let last = &steps[steps.len().saturating_sub(window)..];
+                let count = |step: &i64| last.iter().filter(|other| *other == step).count();
+                last.iter().copied().find(|step| count(step) > window / 2)
+            });
+            assert_eq!(p.trend(), majority, "{i} {steps:?}");
+            found[usize::from(majority.is_some())] += 1;
+        }
+        assert!(found[0] > 5000 && found[1] > 5000, "{found:?}");
     }
 
     #[test]

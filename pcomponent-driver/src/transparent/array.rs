@@ -5,6 +5,7 @@
 //! mapping lives and is private as long as the array.
 #![allow(unsafe_code)]
 
+use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T0};
 use std::ops::{Deref, DerefMut};
 
 use bytemuck::Pod;
@@ -25,6 +26,17 @@ impl<T: Pod> Array<T> {
     pub fn new(len: usize) -> Result<Self, Errno> {
         let start = sys::zeros((len * size_of::<T>()).max(1))? as *mut T;
         Ok(Self { start, len })
+    }
+}
+
+impl<T: Pod> Array<T> {
+    /// This value will be needed in a moment.
+    #[inline]
+    pub fn expect(&self, index: usize) {
+        if index < self.len {
+            // SAFETY: changes nothing, and the address is in the mapping.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(self.start.add(index).cast()) };
+        }
     }
 }
 

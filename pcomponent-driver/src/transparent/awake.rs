@@ -68,7 +68,7 @@ impl Awake {
     }
 
     /// Whether there are other threads.
-    pub(super) fn several(&self) -> bool {
+    pub fn several(&self) -> bool {
         self.all.load(Relaxed) > 1
     }
 

@@ -326,6 +326,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError`]. The page is as it was.
     pub fn fault(&mut self, page: usize, write: bool) -> Result<Faulted, EngineError> {
+        self.history.expect(page);
         let entry = self.table[page];
         if entry.has(Entry::RESIDENT) {
             // Served meanwhile for another thread, or a first write.

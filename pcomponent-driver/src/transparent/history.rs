@@ -39,6 +39,11 @@ impl History {
     /// Bytes for a page, and for a frame.
     pub const BYTES: (usize, usize) = (size_of::<u32>(), size_of::<u8>());
 
+    /// A page will come into a frame in a moment.
+    pub fn expect(&self, page: usize) {
+        self.pages.expect(page);
+    }
+
     /// A page comes into a frame, the `now`th of all, there being so many frames. It `left` before,
     /// or was never here. Whether it came back early.
     pub fn came(&mut self, page: usize, frame: usize, now: u32, frames: usize, left: bool) -> bool {
