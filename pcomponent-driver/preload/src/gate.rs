@@ -5,6 +5,7 @@
 //! says so, which is while it works for the engine.
 
 use std::arch::global_asm;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 use pcomponent_driver::transparent::sys::{self, Errno};
 use pcomponent_driver::transparent::{process, Awake, Engine};
@@ -16,16 +17,17 @@ const PR_SYS_DISPATCH_ON: usize = 1;
 const PASS: u8 = 0;
 const TRAP: u8 = 1;
 
-// Two bytes for each thread, reached without the C library: its way to thread-local memory may
-// allocate. The first is the kernel's selector; the second tells that the thread sleeps.
+// Three bytes for each thread, reached without the C library: its way to thread-local memory may
+// allocate. The first is the kernel's selector; the second tells that the thread sleeps, the third that it
+// serves a miss.
 global_asm!(
     ".pushsection .tbss,\"awT\",@nobits",
     ".hidden splitmem_selector",
     ".globl splitmem_selector",
     ".type splitmem_selector, @object",
-    ".size splitmem_selector, 2",
+    ".size splitmem_selector, 3",
     "splitmem_selector:",
-    ".zero 2",
+    ".zero 3",
     ".popsection",
     ".pushsection .text.splitmem_gate,\"ax\",@progbits",
     ".hidden splitmem_selector_address",
@@ -133,8 +135,42 @@ pub fn never_asleep(start: impl FnOnce() -> isize) -> isize {
     answer
 }
 
+/// What this thread's third byte says.
+mod miss {
+    pub const NONE: u8 = 0;
+    /// In [`super::serving`].
+    pub const SERVED: u8 = 1;
+    /// There, and a signal came meanwhile.
+    pub const DISTURBED: u8 = 2;
+}
+
+fn miss() -> &'static AtomicU8 {
+    // SAFETY: the byte lives as long as the thread, and is looked at by this thread and its signal handlers only.
+    unsafe { AtomicU8::from_ptr(splitmem_selector_address().add(2)) }
+}
+
+/// Serves a miss; `false` behind the answer if a signal came meanwhile. Signals are not blocked: those that come
+/// find [`is_serving`].
+pub fn serving<R>(work: impl FnOnce() -> R) -> (R, bool) {
+    miss().store(miss::SERVED, Relaxed);
+    let answer = inside(work);
+    // At once, so that nothing comes between the two.
+    let undisturbed = miss().swap(miss::NONE, Relaxed) == miss::SERVED;
+    (answer, undisturbed)
+}
+
+/// Whether this thread is in the middle of a miss, where nothing of the program's may run.
+pub fn is_serving() -> bool {
+    miss().load(Relaxed) != miss::NONE
+}
+
+/// A signal came in the middle of a miss.
+pub fn disturb() {
+    miss().store(miss::DISTURBED, Relaxed);
+}
+
 /// Runs something whose system calls, the C library's too, are the engine's and not the program's.
-/// Signals must be blocked.
+/// No handler of the program's may run meanwhile.
 pub fn inside<R>(work: impl FnOnce() -> R) -> R {
     let old = set(PASS);
     let answer = work();

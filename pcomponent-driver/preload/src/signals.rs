@@ -54,16 +54,11 @@ impl Wanted {
 /// By the signal's number.
 static WANTED: [Wanted; SIGNALS + 1] = [const { Wanted::nothing() }; SIGNALS + 1];
 /// The process whose signals these are: a child that shares our memory must not change them.
-static OWNER: AtomicU64 = AtomicU64::new(0);
+static OWNER: AtomicUsize = AtomicUsize::new(0);
 static REPORTED: AtomicBool = AtomicBool::new(false);
 
 fn wanted(signal: i32) -> &'static Wanted {
     &WANTED[signal as usize]
-}
-
-fn pid() -> u64 {
-    // SAFETY: changes no memory.
-    unsafe { sys::raw(libc::SYS_getpid, [0; 6]) as u64 }
 }
 
 /// Takes over the two signals, and the calls of handlers that there are already.
@@ -71,14 +66,13 @@ pub fn install() -> Result<(), sys::Errno> {
     adopt();
     let bus = Action {
         handler: on_sigbus as *const () as usize,
-        flags: libc::SA_SIGINFO as u64 | SA_RESTORER,
+        // What comes while a miss is served is put off; to block it takes the kernel longer. A system call
+        // may block, and what would interrupt it must be able to.
+        flags: (libc::SA_SIGINFO | libc::SA_NODEFER) as u64 | SA_RESTORER,
         restorer: sys::restorer(),
-        // Nothing interrupts the engine.
-        mask: u64::MAX,
+        mask: 0,
     };
-    // A system call inside may block, and what would interrupt it must be able to.
-    let flags = (libc::SA_SIGINFO | libc::SA_NODEFER) as u64 | SA_RESTORER;
-    let sys = Action { handler: on_sigsys as *const () as usize, flags, mask: 0, ..bus };
+    let sys = Action { handler: on_sigsys as *const () as usize, ..bus };
     for (signal, action) in [(libc::SIGBUS, bus), (libc::SIGSYS, sys)] {
         let mut old = Action::default();
         set(signal, Some(&action), Some(&mut old))?;
@@ -97,7 +91,7 @@ pub fn install() -> Result<(), sys::Errno> {
 
 /// This process's signals are ours to keep, from here or from a fork on.
 pub fn adopt() {
-    OWNER.store(pid(), Ordering::Relaxed);
+    OWNER.store(sys::pid(), Ordering::Relaxed);
 }
 
 fn keep(signal: i32, action: &Action) {
@@ -149,7 +143,7 @@ pub unsafe fn action(signal: i32, new: usize, old: usize) -> isize {
     // SAFETY: the caller's promise. Copies, because the kernel must not touch the program's pages.
     let new = (new != 0).then(|| unsafe { (new as *const Action).read() });
     // A child that shares our memory must not change what this process wants.
-    let keeps = || OWNER.load(Ordering::Relaxed) == pid();
+    let keeps = || OWNER.load(Ordering::Relaxed) == sys::pid();
     let known = kept(signal);
     let mut before = known;
     if bit(signal) & OURS != 0 {
@@ -217,12 +211,20 @@ pub unsafe fn without_ours(mask: usize) -> u64 {
 }
 
 extern "C" fn on_sigbus(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: the kernel's arguments.
-    let (address, write) = unsafe { process::access(info, context) };
-    let ours = || gate::asleep(|asleep| process::on_fault(address, write, asleep));
-    if !gate::inside(ours) {
-        // SAFETY: the kernel's arguments.
-        unsafe { pass_on(signal, info, context) };
+    // SAFETY: the kernel's arguments, here and below.
+    unsafe {
+        if gate::is_serving() {
+            // Not about an access: somebody sent it.
+            return put_off(signal, info, context);
+        }
+        let (address, write) = process::access(info, context);
+        let serve = || gate::asleep(|asleep| process::on_fault(address, write, asleep));
+        match gate::serving(serve) {
+            (false, _) => pass_on(signal, info, context),
+            (true, true) => sys::resume(&*context.cast()),
+            // The kernel's way back unblocks what was put off.
+            (true, false) => {}
+        }
     }
 }
 
@@ -231,6 +233,8 @@ extern "C" fn on_sigsys(signal: i32, info: *mut libc::siginfo_t, context: *mut l
     unsafe {
         if (*info).si_code == SYS_USER_DISPATCH {
             calls::serve(&mut *context.cast::<libc::ucontext_t>());
+        } else if gate::is_serving() {
+            put_off(signal, info, context);
         } else {
             pass_on(signal, info, context);
         }
@@ -241,10 +245,41 @@ extern "C" fn on_sigsys(signal: i32, info: *mut libc::siginfo_t, context: *mut l
 /// that is how the C library ends a thread that is cancelled.
 extern "C-unwind" fn on_other(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     type Handler = extern "C-unwind" fn(i32, *mut libc::siginfo_t, *mut libc::c_void);
+    if gate::is_serving() {
+        // SAFETY: the kernel's arguments.
+        return unsafe { put_off(signal, info, context) };
+    }
     let handler = wanted(signal).handler.load(Ordering::Relaxed);
     // SAFETY: the program gave it as a handler; one that takes only the number finds it there.
     let handler: Handler = unsafe { std::mem::transmute(handler) };
     gate::awake(|| handler(signal, info, context));
+}
+
+/// Sends a signal that came in the middle of a miss to this thread once more, with everything blocked until the
+/// miss has been served. It comes before those of its number that wait for the whole process, and after
+/// those that wait for this thread.
+///
+/// # Safety
+/// The arguments are those of a handler.
+unsafe fn put_off(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    let action = kept(signal);
+    if bit(signal) & OURS == 0 && action.flags & libc::SA_RESETHAND as u64 != 0 {
+        // It has been used up, and was not called.
+        let _ = set(signal, Some(&called_by_us(signal, action)), None);
+    }
+    // SAFETY: the caller's promise.
+    unsafe { mask_of(&mut *context.cast()).write(u64::MAX) };
+    gate::disturb();
+    let (pid, signal) = (sys::pid(), signal as usize);
+    // SAFETY: changes no memory; the kernel reads what came with the signal.
+    unsafe {
+        let thread = sys::raw(libc::SYS_gettid, [0; 6]) as usize;
+        let args = [pid, thread, signal, info as usize, 0, 0];
+        if sys::raw(libc::SYS_rt_tgsigqueueinfo, args) < 0 {
+            // No more can be queued: without what came with it, as the kernel itself does it.
+            sys::raw(libc::SYS_tgkill, [pid, thread, signal, 0, 0, 0]);
+        }
+    }
 }
 
 /// Does with a signal that is not about us what the program wants done with it.

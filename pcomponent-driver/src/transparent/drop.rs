@@ -22,10 +22,8 @@ pub(super) struct Dropper {
 
 impl Dropper {
     pub fn new() -> Self {
-        // SAFETY: changes no memory.
-        let pid = unsafe { sys::raw(libc::SYS_getpid, [0; 6]) } as usize;
         // SAFETY: gives a new descriptor, which is closed on exec.
-        let pidfd = unsafe { sys::raw(libc::SYS_pidfd_open, [pid, 0, 0, 0, 0, 0]) };
+        let pidfd = unsafe { sys::raw(libc::SYS_pidfd_open, [sys::pid(), 0, 0, 0, 0, 0]) };
         Self { pidfd: sys::result(pidfd).ok() }
     }
 

@@ -92,8 +92,10 @@ impl FloorMemory {
         let mask = sys::block_signals();
         *FLOOR.lock() = Some(floor);
         sys::set_signals(mask);
-        // SAFETY: the handler does only what a handler may do.
-        unsafe { process::handle_sigbus(on_sigbus) }.map_err(failed("handle SIGBUS"))?;
+        // SAFETY: the handler does only what a handler may do. This process has no other, so none is blocked:
+        // zeros are an empty set.
+        unsafe { process::handle_sigbus(on_sigbus, std::mem::zeroed()) }
+            .map_err(failed("handle SIGBUS"))?;
         Ok(Self { base, bytes })
     }
 
@@ -176,4 +178,7 @@ extern "C" fn on_sigbus(_: i32, info: *mut libc::siginfo_t, context: *mut libc::
     if let Err(errno) = floor.miss((address - floor.base) / PAGE_BYTES) {
         process::stop(&errno.to_string());
     }
+    drop(slot);
+    // SAFETY: the kernel's argument; nothing was blocked, and nothing here is left to be dropped.
+    unsafe { sys::resume(&*context.cast()) };
 }

@@ -1,6 +1,6 @@
 //! [`Lock`]: a mutual exclusion that a signal handler may take.
 //!
-//! Whoever takes it has all signals blocked (see [`super::process`]), so nobody is interrupted while
+//! Whoever takes it has all signals blocked or puts them off (see [`super::process`]), so nobody is interrupted while
 //! holding it, and it asks nothing of the C library or of thread-local memory.
 #![allow(unsafe_code)]
 

@@ -2,7 +2,7 @@
 //!
 //! A touch of an absent page is a `SIGBUS` in the thread that touched it. Its handler may have
 //! interrupted anything, so it takes only the engine's own lock, and whoever takes that has all signals
-//! blocked: nobody is interrupted by a miss of its own while holding it.
+//! blocked, or has handlers that put them off: nobody is interrupted by a miss of its own while holding it.
 #![allow(unsafe_code)]
 
 use std::ffi::{CString, NulError};
@@ -91,7 +91,7 @@ pub fn alone() {
     WAITING.store(0, Ordering::Relaxed);
 }
 
-/// Serves a fault at an address; `false` if it is not ours. All signals are blocked. Stops the
+/// Serves a fault at an address; `false` if it is not ours. No handler of the program's may run meanwhile. Stops the
 /// process if its memory is lost. The thread is counted as `asleep` meanwhile, or not.
 pub fn on_fault(address: usize, write: bool, asleep: bool) -> bool {
     let started = sys::now();
@@ -208,11 +208,15 @@ pub fn stop(why: &str) -> ! {
 /// # Errors
 /// The kernel's.
 pub fn handle_faults() -> Result<(), sys::Errno> {
-    // SAFETY: it does only what a handler may do.
-    unsafe { handle_sigbus(on_sigbus) }
+    // SAFETY: it does only what a handler may do; zeros are a set of signals.
+    unsafe {
+        let mut all = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        handle_sigbus(on_sigbus, all)
+    }
 }
 
-/// Makes a function the handler of `SIGBUS`, with all signals blocked, for all of the process's life.
+/// Makes a function the handler of `SIGBUS` for all of the process's life, with these signals blocked.
 ///
 /// # Errors
 /// The kernel's.
@@ -221,13 +225,14 @@ pub fn handle_faults() -> Result<(), sys::Errno> {
 /// The function does only what a handler may do.
 pub(super) unsafe fn handle_sigbus(
     handler: extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void),
+    blocked: libc::sigset_t,
 ) -> Result<(), sys::Errno> {
     // SAFETY: the caller's promise.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = handler as *const () as usize;
-        action.sa_flags = libc::SA_SIGINFO;
-        libc::sigfillset(&raw mut action.sa_mask);
+        action.sa_flags = libc::SA_SIGINFO | libc::SA_NODEFER;
+        action.sa_mask = blocked;
         if libc::sigaction(libc::SIGBUS, &raw const action, std::ptr::null_mut()) != 0 {
             return Err(sys::Errno(std::io::Error::last_os_error().raw_os_error().unwrap_or(0)));
         }

@@ -7,6 +7,7 @@
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsRawFd as _, FromRawFd as _};
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 
 const PAGE: usize = 4096;
 /// Words that the timer's handler counts in: many more pages than stay local.
@@ -148,15 +149,15 @@ static HANDLED: AtomicU64 = AtomicU64::new(0);
 
 /// Counts on each page, several times.
 fn mark(word: usize) {
-    let marks = MARKS.load(Relaxed);
-    for _ in 0..4 {
-        for page in 0..MARKED {
-            // SAFETY: within the marks; each thread has a word of its own on every page.
-            unsafe {
-                let word = marks.add(page * PAGE / 8 + word);
-                word.write_volatile(word.read_volatile() + 1);
-            }
-        }
+    (0..4).for_each(|_| (0..MARKED).for_each(|page| mark_page(page, word)));
+}
+
+fn mark_page(page: usize, word: usize) {
+    assert!(page < MARKED);
+    // SAFETY: within the marks; each thread has a word of its own on every page.
+    unsafe {
+        let word = MARKS.load(Relaxed).add(page * PAGE / 8 + word);
+        word.write_volatile(word.read_volatile() + 1);
     }
 }
 
@@ -287,6 +288,75 @@ fn handler_of(signal: i32) -> libc::sigaction {
     }
 }
 
+/// Signals of either kind that come while the program misses.
+const DISTURBANCES: u64 = 64 * MARKED as u64;
+
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+extern "C" fn on_queued(_: i32, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    // SAFETY: the kernel's argument, of a signal that was sent with a value.
+    let value = unsafe { (*info).si_value().sival_ptr } as u64;
+    if NEXT.fetch_add(1, Relaxed) != value {
+        // SAFETY: ends the process.
+        unsafe { libc::_exit(8) };
+    }
+    mark_page(value as usize % MARKED, 0);
+}
+
+extern "C" fn on_once(signal: i32) {
+    let number = HANDLED.fetch_add(1, Relaxed);
+    mark_page(number as usize % MARKED, 1);
+    handle(signal, on_once as *const () as usize, libc::SA_RESETHAND);
+}
+
+/// Signals that come in the middle of misses are handled in their order, with what came with them, each once;
+/// so are those whose handler is for one signal and sets itself again.
+fn disturbed_misses() {
+    let mut marks = vec![0u64; MARKED * PAGE / 8];
+    let mut others = vec![0u64; WORDS];
+    MARKS.store(marks.as_mut_ptr(), Relaxed);
+    HANDLED.store(0, Relaxed);
+    let queued = libc::SIGRTMIN() + 3;
+    handle(queued, on_queued as *const () as usize, libc::SA_SIGINFO | libc::SA_RESTART);
+    handle(libc::SIGUSR2, on_once as *const () as usize, libc::SA_RESETHAND);
+    // SAFETY: changes nothing.
+    let (process, main) = unsafe { (libc::getpid(), libc::pthread_self()) };
+    let mut rounds = 0u64;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // SAFETY: the mask is this thread's.
+            unsafe {
+                let mut mask = std::mem::zeroed();
+                libc::sigaddset(&mut mask, queued);
+                let nothing = std::ptr::null_mut();
+                assert_eq!(libc::pthread_sigmask(libc::SIG_BLOCK, &mask, nothing), 0);
+            }
+            for i in 0..DISTURBANCES {
+                while NEXT.load(Relaxed) + 4 < i || HANDLED.load(Relaxed) < i {
+                    std::thread::sleep(Duration::from_micros(5));
+                }
+                let value = libc::sigval { sival_ptr: i as *mut libc::c_void };
+                // SAFETY: the thread lives until this one has ended.
+                unsafe {
+                    assert_eq!(libc::sigqueue(process, queued, value), 0);
+                    assert_eq!(libc::pthread_kill(main, libc::SIGUSR2), 0);
+                }
+            }
+        });
+        while NEXT.load(Relaxed) < DISTURBANCES || HANDLED.load(Relaxed) < DISTURBANCES {
+            others.iter_mut().step_by(PAGE / 8).for_each(|word| *word += 1);
+            rounds += 1;
+        }
+    });
+    for page in 0..MARKED {
+        for word in 0..2 {
+            let count = unsafe_read(&marks, page * PAGE / 8 + word);
+            assert_eq!(count, DISTURBANCES / MARKED as u64, "page {page}, by handler {word}");
+        }
+    }
+    assert!(others.iter().step_by(PAGE / 8).all(|word| *word == rounds), "written beside them");
+}
+
 /// A wait on a word that is not there fails as ever.
 fn absent_word() {
     // SAFETY: a mapping of its own, gone before its address is used, and never touched.
@@ -308,6 +378,7 @@ fn main() {
     busy_threads();
     sleepers();
     handlers_are_known();
+    disturbed_misses();
     timer();
     short_file();
     overflow();
