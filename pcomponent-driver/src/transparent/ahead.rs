@@ -137,6 +137,10 @@ pub(super) struct Ahead {
 }
 
 impl Ahead {
+    /// Bytes of all that is kept.
+    pub const BYTES: usize =
+        2 * HISTORIES * size_of::<Option<History>>() + STREAMS * size_of::<Option<Stream>>();
+
     pub fn new(policy: Prefetch) -> Self {
         let none = || std::iter::repeat_with(|| None).take(HISTORIES).collect();
         let streams = [const { None }; STREAMS];
@@ -218,6 +222,29 @@ mod tests {
             misses += 1;
         }
         assert!(misses < 1000, "{misses}");
+    }
+
+    #[test]
+    fn several_arrays_by_turns_are_told_apart_and_from_jumps_beside_them() {
+        let mut ahead = Ahead::new(Prefetch::Trend { pages: 16 });
+        let mut state = 1usize;
+        let mut jump = move || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            12_000 + (state >> 53)
+        };
+        // Three arrays of 2000 pages, all in 64 MiB, gone through at three speeds.
+        let (mut next, mut misses, mut jumps) = ([0, 4000, 8000], [0; 3], 0);
+        for turn in 0..2000 {
+            for (array, next) in next.iter_mut().enumerate() {
+                if turn % (array + 1) == 0 && *next <= 4000 * array + turn / (array + 1) {
+                    *next += 1 + ahead.miss(*next, |_| false).0.pages().len();
+                    misses[array] += 1;
+                }
+            }
+            jumps += ahead.miss(jump(), |_| false).0.pages().len();
+        }
+        assert!(misses[0] < 150 && misses[1] < 80 && misses[2] < 60, "{misses:?}");
+        assert!(jumps < 40, "{jumps}");
     }
 
     #[test]

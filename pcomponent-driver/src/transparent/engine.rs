@@ -167,7 +167,8 @@ pub struct Engine {
     habits: Array<u8>,
     /// The page in each frame, or [`NOBODY`].
     frames: Array<u32>,
-    /// Pages that had come before the one in each frame, which tells its age.
+    /// Pages that had come before the one in each frame, which tells its age. For those that queue among what
+    /// is passed through all pages count, for the others only others.
     arrivals: Array<u32>,
     arrived: u32,
     kept: u32,
@@ -523,7 +524,7 @@ impl Engine {
         peak(&self.stats.live_peak, self.live);
         let per_page = (size_of::<Entry>() + History::BYTES.0) * self.live + STRETCH;
         let per_frame = 2 * size_of::<u32>() + size_of::<u64>() + History::BYTES.1 + Passing::BYTES;
-        let fixed = 2 * WINDOW * PAGE_BYTES;
+        let fixed = 2 * WINDOW * PAGE_BYTES + Ahead::BYTES;
         peak(&self.stats.overhead_bytes, per_page + per_frame * self.frames_made + fixed);
     }
 }

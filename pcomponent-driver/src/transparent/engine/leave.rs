@@ -115,7 +115,8 @@ impl Engine {
     }
 
     /// Whether many have come after the page in this frame: half as many as there are in frames, or, where
-    /// most stay longer, as in the hand's last round.
+    /// most stay longer, as in the hand's last round. What is passed through has a way out of its own, and
+    /// is old where that is not used.
     fn is_old(&self, frame: usize) -> bool {
         let old = match self.passing.has(frame) {
             true => self.resident,
