@@ -118,13 +118,18 @@ fn why(slowdown: f64, plain: &Ran, all: &Ran, part: &Ran) -> String {
     let intercepted = (all.seconds - plain.seconds).max(0.0) / more;
     let each = number(&part.counted, "miss_us_mean");
     let rate = number(&part.counted, "misses") / part.seconds / 1e3;
+    let ahead = count(part, "prefetches") as f64;
     let most = if intercepted > 0.5 {
         "mostly the interception of its system calls and first touches"
+    } else if 2.0 * ahead > number(&part.counted, "page_fetches") {
+        "mostly pages that come ahead: it goes in order through more than is local"
     } else {
         "mostly misses: what it touches next is rarely local"
     };
+    let pages = (number(&part.counted, "misses") + ahead) / part.seconds / 1e3;
     format!(
-        "{most}; {rate:.0} thousand misses a second of {each:.1} us each, {:.0} % interception",
+        "{most}; {rate:.0} thousand misses a second of {each:.1} us each, which bring {pages:.0} thousand \
+         pages, {:.0} % interception",
         100.0 * intercepted
     )
 }
@@ -134,7 +139,13 @@ mod tests {
     use super::*;
 
     fn ran(seconds: f64) -> Ran {
-        let counted = serde_json::json!({"misses": 2000, "miss_us_mean": 5.0});
+        ran_with(seconds, 0)
+    }
+
+    fn ran_with(seconds: f64, ahead: u64) -> Ran {
+        let counted = serde_json::json!(
+            {"misses": 2000, "miss_us_mean": 5.0, "page_fetches": 5000, "prefetches": ahead}
+        );
         let Value::Object(counted) = counted else { return Ran { seconds, counted: Map::new() } };
         Ran { seconds, counted }
     }
@@ -144,6 +155,8 @@ mod tests {
         let tell = |all: f64| why(2.0, &ran(1.0), &ran(all), &ran(2.0));
         assert!(tell(1.1).starts_with("mostly misses") && tell(1.1).contains("1 thousand"));
         assert!(tell(1.8).starts_with("mostly the interception") && tell(1.8).contains("80 %"));
+        let ahead = why(2.0, &ran(1.0), &ran(1.1), &ran_with(2.0, 4000));
+        assert!(ahead.starts_with("mostly pages") && ahead.contains("bring 3 thousand"), "{ahead}");
         assert!(why(1.2, &ran(1.0), &ran(1.0), &ran(1.2)).contains("near"));
     }
 }
