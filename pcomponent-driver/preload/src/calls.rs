@@ -24,6 +24,10 @@ const FUTEX_ATTEMPTS: usize = 1000;
 /// No message over a network is longer, so none is cut.
 const LARGEST_MESSAGE: usize = 1 << 16;
 
+/// Of a stack for handlers: the kernel takes it away for each handler, that of this call's signal too, and
+/// gives it back at its end.
+const SS_AUTODISARM: i32 = i32::MIN;
+
 /// Sets the largest piece of a buffer that is held at a time.
 pub fn set_piece(bytes: usize) {
     PIECE.store(bytes.next_multiple_of(PAGE_BYTES), Ordering::Relaxed);
@@ -87,6 +91,11 @@ pub fn serve(context: &mut libc::ucontext_t) {
         context.uc_mcontext.gregs[libc::REG_RIP as usize] = sys::restorer() as i64;
         return;
     }
+    if context.uc_stack.ss_flags & SS_AUTODISARM != 0 {
+        // A signal of the program's may come meanwhile.
+        let stack = &raw const context.uc_stack as usize;
+        pass_awake(libc::SYS_sigaltstack, [stack, 0, 0, 0, 0, 0]);
+    }
     let answer = call(n, args, context);
     context.uc_mcontext.gregs[libc::REG_RAX as usize] = answer as i64;
 }
@@ -139,7 +148,7 @@ fn call(n: i64, args: [usize; 6], context: &mut libc::ucontext_t) -> isize {
         libc::SYS_io_uring_setup => refuse("io_uring"),
         libc::SYS_io_setup => refuse("asynchronous input and output"),
         libc::SYS_vmsplice => refuse("vmsplice"),
-        libc::SYS_sigaltstack => alternate_stack(args),
+        libc::SYS_sigaltstack => alternate_stack(args, context),
         _ => plain(n, args),
     }
 }
@@ -369,19 +378,46 @@ fn pselect(mut args: [usize; 6]) -> isize {
     plain(libc::SYS_pselect6, args)
 }
 
-/// The kernel writes to such a stack when a signal comes, whenever that is.
-fn alternate_stack(args: [usize; 6]) -> isize {
-    if args[0] != 0 {
+/// `sigaltstack` of the program. At the end of the call's signal the kernel sets the stack to what stands in its
+/// context, so that is where it is looked up and set.
+fn alternate_stack(args: [usize; 6], context: &mut libc::ucontext_t) -> isize {
+    let [new, old, ..] = args;
+    let before = context.uc_stack;
+    if new != 0 {
         // SAFETY: the program's own.
-        let stack = unsafe { (args[0] as *const libc::stack_t).read() };
-        if stack.ss_flags & libc::SS_DISABLE == 0 && memory::is_managed(stack.ss_sp as usize) {
-            let mut pins = Held::new();
+        let stack = unsafe { (new as *const libc::stack_t).read() };
+        // The kernel writes to it when a signal comes, whenever that is.
+        let mut pins = Held::new();
+        let enabled = stack.ss_flags & libc::SS_DISABLE == 0;
+        if enabled && memory::is_managed(stack.ss_sp as usize) {
             if let Err(errno) = pins.hold(stack.ss_sp as usize, stack.ss_size, true) {
                 return errno;
             }
-            // Held for good.
-            std::mem::forget(pins);
         }
+        // It knows what is wrong with one.
+        let answer = pass(libc::SYS_sigaltstack, [&raw const stack as usize, 0, 0, 0, 0, 0]);
+        if answer != 0 {
+            return answer;
+        }
+        // Held for good.
+        std::mem::forget(pins);
+        context.uc_stack = stack;
     }
-    plain(libc::SYS_sigaltstack, args)
+    if old != 0 {
+        let is_on = || {
+            let here = context.uc_mcontext.gregs[libc::REG_RSP as usize] as usize;
+            here.wrapping_sub(before.ss_sp as usize) < before.ss_size
+        };
+        let kept = before.ss_flags & SS_AUTODISARM;
+        let state = match before.ss_size {
+            0 => libc::SS_DISABLE,
+            _ if kept == 0 && is_on() => libc::SS_ONSTACK,
+            _ => 0,
+        };
+        // SAFETY: the program's own.
+        unsafe {
+            (old as *mut libc::stack_t).write(libc::stack_t { ss_flags: kept | state, ..before })
+        };
+    }
+    0
 }

@@ -162,8 +162,11 @@ pub unsafe fn resume(context: &libc::ucontext_t) {
     /// itself wrote with `xsave` (Linux, `asm/sigcontext.h`: `_fpx_sw_bytes`).
     const SAYS: usize = 464;
     const MAGIC: u32 = 0x4650_5853;
+    /// The thread's other stack was taken from it for the handler, and the kernel gives it back.
+    const SS_AUTODISARM: i32 = i32::MIN;
     let (registers, state) = (&context.uc_mcontext.gregs, context.uc_mcontext.fpregs.cast::<u8>());
-    if state.is_null() || has_shadow_stack() {
+    let disarmed = context.uc_stack.ss_flags & SS_AUTODISARM != 0;
+    if state.is_null() || disarmed || has_shadow_stack() {
         return;
     }
     // SAFETY: the area is that of the context.

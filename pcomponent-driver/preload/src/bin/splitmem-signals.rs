@@ -1,8 +1,8 @@
 //! A program with signals of its own, and checks that they come as ever: a timer's handler that works
 //! on the program's memory, a handler of `SIGBUS` for a mapped file that is too short, a stack that
 //! overflows, threads that are busy, such that sleep until a signal, another thread or their
-//! cancellation wakes them, and one that would wait on a word that is not there. Nothing in it knows of
-//! Splitmem: it is run with and without.
+//! cancellation wakes them, signals that come in the middle of a miss, a stack for handlers, and a thread that
+//! would wait on a word that is not there. Nothing in it knows of Splitmem: it is run with and without.
 
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsRawFd as _, FromRawFd as _};
@@ -17,7 +17,7 @@ const TICKS: u64 = 200;
 
 static COUNTS: AtomicPtr<u64> = AtomicPtr::new(std::ptr::null_mut());
 static TICKED: AtomicU64 = AtomicU64::new(0);
-static MISSED_AT: AtomicUsize = AtomicUsize::new(0);
+static SEEN_AT: AtomicUsize = AtomicUsize::new(0);
 
 fn handle(signal: i32, handler: usize, flags: i32) {
     // SAFETY: the handlers below do only what a handler may do.
@@ -78,7 +78,7 @@ extern "C" fn on_sigbus(_: i32, info: *mut libc::siginfo_t, _: *mut libc::c_void
     // SAFETY: the kernel's argument; memory is put where the file ended.
     unsafe {
         let address = (*info).si_addr() as usize;
-        MISSED_AT.store(address, Relaxed);
+        SEEN_AT.store(address, Relaxed);
         let (prot, flags) = (
             libc::PROT_READ | libc::PROT_WRITE,
             libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED,
@@ -106,7 +106,7 @@ fn short_file() {
         let at = at.cast::<u8>();
         assert_eq!(at.read_volatile(), 7);
         assert_eq!(at.add(PAGE + 5).read_volatile(), 0, "what the handler put there");
-        assert_eq!(MISSED_AT.load(Relaxed), at as usize + PAGE + 5);
+        assert_eq!(SEEN_AT.load(Relaxed), at as usize + PAGE + 5);
     }
 }
 
@@ -357,6 +357,44 @@ fn disturbed_misses() {
     assert!(others.iter().step_by(PAGE / 8).all(|word| *word == rounds), "written beside them");
 }
 
+extern "C" fn on_stack(_: i32) {
+    let here = 0u8;
+    SEEN_AT.store(std::hint::black_box(&raw const here) as usize, Relaxed);
+}
+
+/// The stack that handlers run on is kept, also where the kernel takes it away for each handler and gives it back
+/// behind it: then it is taken away at a miss as well.
+fn alternate_stack() {
+    const SS_AUTODISARM: i32 = i32::MIN;
+    const BYTES: usize = 64 << 10;
+    // SAFETY: a mapping of its own, which is no handler's stack any more when this returns.
+    unsafe {
+        let (prot, flags) = (
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK,
+        );
+        let at = libc::mmap(std::ptr::null_mut(), BYTES, prot, flags, -1, 0);
+        assert!(at != libc::MAP_FAILED);
+        for ss_flags in [0, SS_AUTODISARM] {
+            let stack = libc::stack_t { ss_sp: at, ss_flags, ss_size: BYTES };
+            let mut before = std::mem::zeroed();
+            assert_eq!(libc::sigaltstack(&stack, &mut before), 0);
+            let mut words = vec![0u64; WORDS];
+            for _ in 0..2 {
+                words.iter_mut().step_by(PAGE / 8).for_each(|word| *word += 1);
+            }
+            assert_eq!(words.iter().sum::<u64>(), 2 * (WORDS * 8 / PAGE) as u64);
+            handle(libc::SIGUSR2, on_stack as *const () as usize, libc::SA_ONSTACK);
+            assert_eq!(libc::raise(libc::SIGUSR2), 0);
+            assert!(SEEN_AT.load(Relaxed).wrapping_sub(at as usize) < BYTES, "on its stack");
+            let mut now: libc::stack_t = std::mem::zeroed();
+            assert_eq!(libc::sigaltstack(&before, &mut now), 0);
+            assert_eq!((now.ss_sp, now.ss_flags, now.ss_size), (at, ss_flags, BYTES));
+        }
+        assert_eq!(libc::munmap(at, BYTES), 0);
+    }
+}
+
 /// A wait on a word that is not there fails as ever.
 fn absent_word() {
     // SAFETY: a mapping of its own, gone before its address is used, and never touched.
@@ -379,6 +417,7 @@ fn main() {
     sleepers();
     handlers_are_known();
     disturbed_misses();
+    alternate_stack();
     timer();
     short_file();
     overflow();
