@@ -24,10 +24,6 @@ const FUTEX_ATTEMPTS: usize = 1000;
 /// No message over a network is longer, so none is cut.
 const LARGEST_MESSAGE: usize = 1 << 16;
 
-/// Of a stack for handlers: the kernel takes it away for each handler, that of this call's signal too, and
-/// gives it back at its end.
-const SS_AUTODISARM: i32 = i32::MIN;
-
 /// Sets the largest piece of a buffer that is held at a time.
 pub fn set_piece(bytes: usize) {
     PIECE.store(bytes.next_multiple_of(PAGE_BYTES), Ordering::Relaxed);
@@ -91,8 +87,8 @@ pub fn serve(context: &mut libc::ucontext_t) {
         context.uc_mcontext.gregs[libc::REG_RIP as usize] = sys::restorer() as i64;
         return;
     }
-    if context.uc_stack.ss_flags & SS_AUTODISARM != 0 {
-        // A signal of the program's may come meanwhile.
+    if context.uc_stack.ss_flags & sys::SS_AUTODISARM != 0 {
+        // Taken away for this call's signal; one of the program's may come meanwhile.
         let stack = &raw const context.uc_stack as usize;
         pass_awake(libc::SYS_sigaltstack, [stack, 0, 0, 0, 0, 0]);
     }
@@ -408,7 +404,7 @@ fn alternate_stack(args: [usize; 6], context: &mut libc::ucontext_t) -> isize {
             let here = context.uc_mcontext.gregs[libc::REG_RSP as usize] as usize;
             here.wrapping_sub(before.ss_sp as usize) < before.ss_size
         };
-        let kept = before.ss_flags & SS_AUTODISARM;
+        let kept = before.ss_flags & sys::SS_AUTODISARM;
         let state = match before.ss_size {
             0 => libc::SS_DISABLE,
             _ if kept == 0 && is_on() => libc::SS_ONSTACK,

@@ -210,7 +210,13 @@ pub unsafe fn without_ours(mask: usize) -> u64 {
     unsafe { (mask as *const u64).read() & !OURS }
 }
 
-extern "C" fn on_sigbus(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+/// Signals are put off while it serves a miss, not in the few instructions around that: from there a handler's
+/// unwinding may pass through it, as through [`on_other`].
+extern "C-unwind" fn on_sigbus(
+    signal: i32,
+    info: *mut libc::siginfo_t,
+    context: *mut libc::c_void,
+) {
     // SAFETY: the kernel's arguments, here and below.
     unsafe {
         if gate::is_serving() {
@@ -228,7 +234,11 @@ extern "C" fn on_sigbus(signal: i32, info: *mut libc::siginfo_t, context: *mut l
     }
 }
 
-extern "C" fn on_sigsys(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+extern "C-unwind" fn on_sigsys(
+    signal: i32,
+    info: *mut libc::siginfo_t,
+    context: *mut libc::c_void,
+) {
     // SAFETY: the kernel's arguments.
     unsafe {
         if (*info).si_code == SYS_USER_DISPATCH {

@@ -151,6 +151,10 @@ pub fn restorer() -> usize {
     splitmem_restore as *const () as usize
 }
 
+/// Of a stack for handlers (`ss_flags`, Linux 4.7): the kernel takes it away for each handler, and gives it back at
+/// the handler's end.
+pub const SS_AUTODISARM: i32 = i32::MIN;
+
 /// Goes on from the context of a signal's handler, where the kernel's own way can be left out: it takes a tenth
 /// of a miss. Returns if it cannot.
 ///
@@ -162,8 +166,6 @@ pub unsafe fn resume(context: &libc::ucontext_t) {
     /// itself wrote with `xsave` (Linux, `asm/sigcontext.h`: `_fpx_sw_bytes`).
     const SAYS: usize = 464;
     const MAGIC: u32 = 0x4650_5853;
-    /// The thread's other stack was taken from it for the handler, and the kernel gives it back.
-    const SS_AUTODISARM: i32 = i32::MIN;
     let (registers, state) = (&context.uc_mcontext.gregs, context.uc_mcontext.fpregs.cast::<u8>());
     let disarmed = context.uc_stack.ss_flags & SS_AUTODISARM != 0;
     if state.is_null() || disarmed || has_shadow_stack() {
