@@ -8,6 +8,7 @@
 use crate::table::{data_line, Entry};
 use crate::Model;
 use splitmem_abi::geometry::{PageSize, LINE_BYTES, PAGE_SHIFT, VA_END};
+use splitmem_abi::pte::Pte;
 use splitmem_abi::request::{Op, Status};
 
 /// Bytes of a page.
@@ -21,27 +22,56 @@ impl Model {
     /// Executes the reads of the 64 lines of the 4 KiB at `va` and answers their bytes. `None`, and
     /// nothing was done, if any of them might not be answered [`Status::Ok`].
     pub fn read_page(&mut self, pid: u16, va: u64) -> Option<&[u8; PAGE_BYTES]> {
+        let pte = self.readable(pid, va)?;
+        self.count_page_read(pte);
+        Some(self.page(pte, va))
+    }
+
+    /// As [`Self::read_page`] if `take` takes the bytes; if it does not, nothing was done either. Tells
+    /// which.
+    pub fn read_page_if(
+        &mut self,
+        pid: u16,
+        va: u64,
+        take: impl FnOnce(&[u8; PAGE_BYTES]) -> bool,
+    ) -> bool {
+        let Some(pte) = self.readable(pid, va) else { return false };
+        let taken = take(self.page(pte, va));
+        if taken {
+            self.count_page_read(pte);
+        }
+        taken
+    }
+
+    /// The entry of a page that can be read as a whole.
+    #[inline]
+    fn readable(&self, pid: u16, va: u64) -> Option<Pte> {
         let Entry { pte, .. } = self.entry_of_page(pid, va)?;
-        if self.config.check_permissions && !pte.read {
-            return None;
-        }
+        (pte.read || !self.config.check_permissions).then_some(pte)
+    }
+
+    #[inline]
+    fn page(&self, pte: Pte, va: u64) -> &[u8; PAGE_BYTES] {
+        let present = pte.present.then(|| self.memory.run(data_line(pte.frame, va)));
+        present.flatten().unwrap_or(&ZEROS)
+    }
+
+    #[inline]
+    fn count_page_read(&mut self, pte: Pte) {
         self.count_page(Op::Read);
-        if !pte.present {
+        if pte.present {
+            self.statistics.reads += LINES;
+        } else {
             self.statistics.zero_reads += LINES;
-            return Some(&ZEROS);
         }
-        self.statistics.reads += LINES;
-        let first = data_line(pte.frame, va);
-        Some(self.memory.run(first).unwrap_or(&ZEROS))
     }
 
     /// As [`Self::read_page`] for the page at `va` and those behind it, at most `most` in all, as far as
     /// they stand one behind the other in the DRAM: answers their bytes.
     pub fn read_pages(&mut self, pid: u16, va: u64, most: usize) -> Option<&[u8]> {
         let frame_of = |model: &Self, va| {
-            let pte = model.entry_of_page(pid, va)?.pte;
-            let readable = pte.read || !model.config.check_permissions;
-            (readable && pte.present).then(|| data_line(pte.frame, va))
+            let pte = model.readable(pid, va)?;
+            pte.present.then(|| data_line(pte.frame, va))
         };
         let first = match frame_of(self, va) {
             Some(first) if self.memory.pages(first, 1).is_some() => first,
@@ -82,6 +112,7 @@ impl Model {
     }
 
     /// The entry of a page that can be dealt with as a whole.
+    #[inline]
     fn entry_of_page(&self, pid: u16, va: u64) -> Option<Entry> {
         // Poison, of the bucket or of a line, is for the lines' own path.
         let whole = va % PAGE_BYTES as u64 == 0 && va < VA_END && !self.memory.any_poisoned();
@@ -91,6 +122,7 @@ impl Model {
         self.table().find(&self.memory, pid, va)
     }
 
+    #[inline]
     fn count_page(&mut self, op: Op) {
         self.requests += LINES;
         self.statistics.walks += LINES;

@@ -82,11 +82,46 @@ pub(crate) struct Link {
     state: Mutex<State>,
     epoch: AtomicU64,
     changed: Condvar,
+    pages_at_hand: bool,
+}
+
+/// The pages that a transport has at hand. None of them may be in an order that is in flight.
+pub(crate) struct AtHand<'a> {
+    transport: &'a mut dyn Transport,
+    failed: Option<TransportError>,
+}
+
+impl AtHand<'_> {
+    /// Hands a page's bytes to `take`; tells whether it took them.
+    pub fn read(
+        &mut self,
+        pid: u16,
+        va: u64,
+        mut take: impl FnMut(&[u8; PAGE_BYTES]) -> bool,
+    ) -> bool {
+        let done = self.transport.read_page_now(pid, va, &mut take);
+        self.kept(done)
+    }
+
+    /// Writes a page; tells whether it did.
+    pub fn write(&mut self, pid: u16, va: u64, page: &[u8; PAGE_BYTES]) -> bool {
+        let done = self.transport.write_page_now(pid, va, page);
+        self.kept(done)
+    }
+
+    /// Keeps an error, with which the link then ends.
+    fn kept(&mut self, done: Result<bool, TransportError>) -> bool {
+        done.unwrap_or_else(|error| {
+            self.failed.get_or_insert(error);
+            false
+        })
+    }
 }
 
 impl Link {
     pub fn new(transport: Box<dyn Transport>) -> Self {
         Self {
+            pages_at_hand: transport.pages_at_hand(),
             state: Mutex::new(State {
                 transport,
                 backlog: VecDeque::new(),
@@ -132,7 +167,7 @@ impl Link {
         &self,
         pid: u16,
         va: u64,
-        mut take: impl FnMut(&[u8; PAGE_BYTES]),
+        mut take: impl FnMut(&[u8; PAGE_BYTES]) -> bool,
     ) -> bool {
         let mut state = self.state.lock();
         if state.dead.is_some() {
@@ -150,6 +185,27 @@ impl Link {
                 false
             }
         }
+    }
+
+    /// Whether [`Self::with_pages_at_hand`] is the way to a page.
+    pub fn pages_at_hand(&self) -> bool {
+        self.pages_at_hand
+    }
+
+    /// Runs `work`, which may take the locks that the ends of orders take, with the pages that the
+    /// transport has at hand; not on a link that has ended: `None`.
+    pub fn with_pages_at_hand<R>(&self, work: impl FnOnce(&mut AtHand<'_>) -> R) -> Option<R> {
+        let mut state = self.state.lock();
+        if state.dead.is_some() {
+            return None;
+        }
+        let mut pages = AtHand { transport: &mut *state.transport, failed: None };
+        let result = work(&mut pages);
+        let failed = pages.failed;
+        if failed.is_some() {
+            self.settle(&mut state, failed);
+        }
+        Some(result)
     }
 
     /// Announces a page that [`Self::read_page_now`] will read; gives the time to wait for first.

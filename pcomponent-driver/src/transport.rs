@@ -128,9 +128,10 @@ pub trait Transport: Send {
     /// [`TransportError`].
     fn poll(&mut self, done: &mut Vec<Completion>, wait: bool) -> Result<usize, TransportError>;
 
-    /// Reads a page if the backend has it at once, as the golden model does: hands its bytes
-    /// to `take` and tells that it did. `false`: nothing was done, and a submission will tell what the
-    /// component has to say. Not to be called while a submission for the page is in flight.
+    /// Reads a page if the backend has it at once, as the golden model does: hands its bytes to `take`,
+    /// and tells what that did, which is whether it took them. `false`: nothing was read, and, unless
+    /// `take` did not want it, a submission will tell what the component has to say. Not to be called
+    /// while a submission for the page is in flight.
     ///
     /// # Errors
     /// [`TransportError`].
@@ -138,9 +139,15 @@ pub trait Transport: Send {
         &mut self,
         _pid: u16,
         _va: u64,
-        _take: &mut dyn FnMut(&[u8; PAGE_BYTES]),
+        _take: &mut dyn FnMut(&[u8; PAGE_BYTES]) -> bool,
     ) -> Result<bool, TransportError> {
         Ok(false)
+    }
+
+    /// Whether [`Self::read_page_now`] and [`Self::write_page_now`] do, as a rule, what they are asked for,
+    /// and without waiting: then a page is fetched under whatever locks, and orders are for the rest.
+    fn pages_at_hand(&self) -> bool {
+        false
     }
 
     /// As [`Self::read_page_now`] for the page at `va` and those behind it, at most `most` in all, as far
@@ -156,7 +163,11 @@ pub trait Transport: Send {
         _most: usize,
         take: &mut dyn FnMut(&[u8]),
     ) -> Result<usize, TransportError> {
-        self.read_page_now(pid, va, &mut |page| take(page)).map(usize::from)
+        let take = &mut |page: &[u8; PAGE_BYTES]| {
+            take(page);
+            true
+        };
+        self.read_page_now(pid, va, take).map(usize::from)
     }
 
     /// Whether what [`Self::read_pages_now`] hands over stays where it is after that call, and as it is until

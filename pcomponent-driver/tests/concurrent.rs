@@ -5,7 +5,7 @@ mod common;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{caches, component, describe, lock};
-use pcomponent_driver::config::CacheConfig;
+use pcomponent_driver::config::{Associativity, CacheConfig, ExCacheConfig};
 use pcomponent_driver::{CacheStats, RemoteMemory, RemoteSlice};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -87,9 +87,9 @@ fn work(memory: &RemoteMemory, shared: &Shared, thread: usize, seed: u64) -> u64
     added
 }
 
-fn run(cache: CacheConfig, delay: u64, seed: u64) {
+fn run(cache: CacheConfig, (delay, at_hand): (u64, bool), seed: u64) {
     let (sim, handle) = component(seed, delay);
-    let memory = RemoteMemory::connect(sim, 9, cache).unwrap();
+    let memory = RemoteMemory::connect(sim.at_hand(at_hand), 9, cache).unwrap();
     let shared = Shared {
         bytes: memory.alloc(BYTES).unwrap(),
         counters: memory.alloc(600).unwrap(),
@@ -121,10 +121,10 @@ fn run(cache: CacheConfig, delay: u64, seed: u64) {
 #[test]
 fn threads_find_what_they_wrote() {
     for (i, cache) in caches().into_iter().enumerate() {
-        for delay in [0, 5] {
+        for (delay, at_hand) in [(0, false), (5, false), (5, true)] {
             let seed = 1000 + 2 * i as u64 + delay;
-            println!("seed {seed}, delay {delay}: {}", describe(&cache));
-            run(cache.clone(), delay, seed);
+            println!("seed {seed}, delay {delay}, at hand {at_hand}: {}", describe(&cache));
+            run(cache.clone(), (delay, at_hand), seed);
         }
     }
 }
@@ -132,10 +132,12 @@ fn threads_find_what_they_wrote() {
 /// A read within a page happens at one moment: all of it is from before a write, or from after.
 #[test]
 fn a_page_is_never_seen_half_written() {
-    for cache in caches().into_iter().filter(|c| matches!(c, CacheConfig::ExCache(_))).step_by(11) {
-        println!("{}", describe(&cache));
+    let excaches = || caches().into_iter().filter(|c| matches!(c, CacheConfig::ExCache(_)));
+    let orders = excaches().step_by(11).map(|cache| (cache, false));
+    for (cache, at_hand) in orders.chain(excaches().step_by(5).map(|cache| (cache, true))) {
+        println!("at hand {at_hand}: {}", describe(&cache));
         let (sim, _handle) = component(3, 2);
-        let memory = RemoteMemory::connect(sim, 1, cache).unwrap();
+        let memory = RemoteMemory::connect(sim.at_hand(at_hand), 1, cache).unwrap();
         let pages = memory.alloc::<u64>(2 * 512).unwrap();
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
@@ -164,4 +166,40 @@ fn a_page_is_never_seen_half_written() {
             read.unwrap();
         });
     }
+}
+
+/// Misses on pages that are at hand are done at once, those of threads that do it together too, and what
+/// is dirty is written back so.
+#[test]
+fn pages_at_hand_take_no_orders() {
+    let (sim, handle) = component(1, 5);
+    let config = ExCacheConfig::with_bytes(16 * 4096).associativity(Associativity::Ways(8));
+    let memory = RemoteMemory::connect(sim.at_hand(true), 1, config).unwrap();
+    let pages = memory.alloc::<u64>(64 * 512).unwrap();
+    // Not fresh, so that misses fetch.
+    pages.fill(0).unwrap();
+    pages.evict().unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let pages = pages.clone();
+            scope.spawn(move || {
+                for step in 0..2000 {
+                    let at = step * 37 % 64 * 512 + thread;
+                    let value = pages.get(at).unwrap();
+                    pages.set(at, value + 1).unwrap();
+                }
+            });
+        }
+    });
+    let sum: u64 = pages.to_vec().unwrap().iter().sum();
+    assert_eq!(sum, 2000 * THREADS as u64);
+    let component = lock(&handle);
+    assert_eq!(component.overlaps, 0);
+    let CacheStats::ExCache(stats) = memory.stats() else { panic!("no ExCache") };
+    assert_eq!(component.page_reads, stats.fetches);
+    // One time in six the component refuses; another thread may then come first.
+    assert!(component.reads_at_hand > stats.fetches * 3 / 4, "{stats:?}");
+    assert!(component.writes_at_hand > stats.evictions_dirty / 2, "{stats:?}");
+    let timed: u64 = stats.miss_ns.iter().sum();
+    assert!(timed > stats.misses / 2, "{timed} of {stats:?}");
 }

@@ -161,10 +161,12 @@ fn memory_that_is_not_mapped_is_reported() {
 
 #[test]
 fn a_link_that_breaks_in_mid_flight_ends_every_access() {
-    for (i, cache) in caches().into_iter().enumerate() {
-        println!("seed {i}: {}", describe(&cache));
+    for (i, cache) in caches().into_iter().chain(caches()).enumerate() {
+        // The second time round, with pages at hand.
+        let at_hand = i >= caches().len();
+        println!("seed {i}, at hand {at_hand}: {}", describe(&cache));
         let (sim, handle) = component(i as u64, 4);
-        let memory = RemoteMemory::connect(sim, 1, cache.clone()).unwrap();
+        let memory = RemoteMemory::connect(sim.at_hand(at_hand), 1, cache.clone()).unwrap();
         let words = memory.alloc::<u64>(60 * 512).unwrap();
         lock(&handle).gone_after = Some(60 + 7 * i as u64);
         // What each thread wrote last, by page.

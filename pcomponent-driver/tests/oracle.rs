@@ -48,9 +48,14 @@ fn word_at(oracle: &[u8], word: usize) -> u64 {
     u64::from_le_bytes(oracle[word * 8..][..8].try_into().unwrap())
 }
 
-fn run(cache: CacheConfig, delay: u64, seed: u64, steps: &[Step]) -> Result<(), TestCaseError> {
+fn run(
+    cache: CacheConfig,
+    (delay, at_hand): (u64, bool),
+    seed: u64,
+    steps: &[Step],
+) -> Result<(), TestCaseError> {
     let (sim, handle) = component(seed, delay);
-    let memory = RemoteMemory::connect(sim, 5, cache).unwrap();
+    let memory = RemoteMemory::connect(sim.at_hand(at_hand), 5, cache).unwrap();
     // A neighbour of another process, whose pages must not mix with these.
     let other = memory.with_pid(6).alloc::<u8>(8 * 4096).unwrap();
     other.fill(0xee).unwrap();
@@ -125,13 +130,13 @@ fn write(words: &RemoteSlice<u64>, at: usize, bytes: &[u8]) {
 #[test]
 fn all_policies_agree_with_a_vector() {
     for (i, cache) in caches().into_iter().enumerate() {
-        for delay in [0, 5] {
+        for (delay, at_hand) in [(0, false), (5, false), (5, true)] {
             let seed = i as u64 * 2 + delay;
-            println!("seed {seed}, delay {delay}: {}", describe(&cache));
+            println!("seed {seed}, delay {delay}, at hand {at_hand}: {}", describe(&cache));
             let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed as u8 + 1; 32]);
             let config = Config { cases: 12, failure_persistence: None, ..Config::default() };
             TestRunner::new_with_rng(config, rng)
-                .run(&steps(), |steps| run(cache.clone(), delay, seed, &steps))
+                .run(&steps(), |steps| run(cache.clone(), (delay, at_hand), seed, &steps))
                 .unwrap_or_else(|failure| panic!("{}: {failure}", describe(&cache)));
         }
     }

@@ -81,8 +81,8 @@ impl Part for &mut [u64] {
     }
 }
 
-/// Memory whose pages are copied, each time one is touched, to a random one of some frames: what a miss
-/// of the explicit API takes at least, for the way to a page and everything kept of it is left out.
+/// Memory whose pages are copied by `memcpy`, each time one is touched, to a random one of some frames: what
+/// a miss of the explicit API is to be measured by, without the way to a page and all that is kept of it.
 pub struct Copied {
     source: MmapMut,
     frames: RefCell<(MmapMut, Random)>,

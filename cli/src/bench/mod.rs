@@ -22,6 +22,9 @@ pub mod swap;
 
 use std::path::Path;
 
+use crate::error::CliError;
+use crate::interrupt::Interrupt;
+
 /// Why a way of having memory cannot be measured here. Not a failure: the others go on, and the
 /// output says it loudly.
 #[derive(Debug, thiserror::Error)]
@@ -93,4 +96,25 @@ fn read(path: &Path) -> Result<String, Unavailable> {
 fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt as _;
     std::fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0)
+}
+
+/// Touches so much memory, and gives it back.
+///
+/// On a virtual machine, memory that was free for some seconds may be the host's again: then the first
+/// touch of a page takes ten times as long, for whichever run comes by first. So before each run as
+/// much is touched as it may need.
+///
+/// # Errors
+/// Ctrl-C. Memory that there is not is none: the run will say so.
+fn back_memory(bytes: usize, interrupt: &Interrupt) -> Result<(), CliError> {
+    /// Touched between looks at the interrupt.
+    const PART: usize = 64 << 20;
+    let Ok(mut memory) = memmap2::MmapMut::map_anon(bytes.max(1)) else { return Ok(()) };
+    #[cfg(target_os = "linux")]
+    let _ = memory.advise(memmap2::Advice::HugePage);
+    for part in memory.chunks_mut(PART) {
+        interrupt.check()?;
+        part.fill(1);
+    }
+    Ok(())
 }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::cgroup::{Cgroup, SLACK};
 use super::swap::Swap;
-use super::Unavailable;
+use super::{back_memory, Unavailable};
 use crate::error::CliError;
 use crate::interrupt::Interrupt;
 
@@ -118,6 +118,7 @@ pub fn run(
     more: &[&str],
     interrupt: &Interrupt,
 ) -> Result<Map<String, Value>, Missing> {
+    back_memory((sizes.bytes + sizes.local) as usize, interrupt).map_err(Missing::Stop)?;
     let kernel = std::env::current_exe().map_err(Unavailable::io(Path::new("/proc/self/exe")))?;
     let scratch = tempfile::Builder::new().prefix("splitmem-bench-").tempdir_in(folder);
     let scratch = scratch.map_err(Unavailable::io(folder))?;

@@ -17,7 +17,7 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_distr::{Distribution as _, Zipf};
 use serde_json::{Map, Value};
 
-use super::Unavailable;
+use super::{back_memory, Unavailable};
 use crate::error::CliError;
 use crate::interrupt::Interrupt;
 
@@ -184,7 +184,7 @@ impl Program {
                 command
             }
         };
-        back_memory();
+        back_memory(BACKED, interrupt).map_err(ProgramError::Stop)?;
         let output = folder.join("output");
         let file = File::create(&output).map_err(Unavailable::io(&output))?;
         command.args(&words[1..]).env("LC_ALL", "C").stdin(Stdio::null()).stdout(file);
@@ -282,17 +282,8 @@ impl Program {
     }
 }
 
-/// Touches so much memory, and gives it back.
+/// More memory than any of the programs needs.
 const BACKED: usize = 512 << 20;
-
-/// On a virtual machine, memory that was free for some seconds may be the host's again: then the first
-/// touch of a page takes ten times as long, for whichever run comes by first. So before each run as
-/// much is touched as it may need.
-fn back_memory() {
-    let Ok(mut memory) = memmap2::MmapMut::map_anon(BACKED) else { return };
-    let _ = memory.advise(memmap2::Advice::HugePage);
-    memory.fill(1);
-}
 
 /// A line of redis's protocol at a time, as much of it as is needed here.
 struct Client(BufReader<UnixStream>);

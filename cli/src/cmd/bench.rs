@@ -300,11 +300,11 @@ impl Args {
         let copy = results.copies.as_ref().map_or(f64::NAN, |f| number(f, "random_read_ns")) / 1e3;
         facts.add(
             "page_copy_us",
-            "  of that, the copy of a page from anywhere to anywhere",
+            "  beside it, a plain copy of a page from anywhere to anywhere",
             copy,
             "us",
         );
-        facts.add("explicit_miss_over_copy_us", "  and what is left", miss - copy, "us");
+        facts.add("explicit_miss_over_copy_us", "  the miss over it", miss - copy, "us");
         let (raw, hit) = (word(Way::Local), word(Way::Explicit));
         facts.add("raw_word_ns", "Random word, plain slice", raw, "ns");
         facts.add("explicit_word_ns", "  explicit API, resident", hit, "ns");

@@ -230,16 +230,18 @@ impl Transport for ModelTransport {
         Ok(count)
     }
 
+    fn pages_at_hand(&self) -> bool {
+        true
+    }
+
     fn read_page_now(
         &mut self,
         pid: u16,
         va: u64,
-        take: &mut dyn FnMut(&[u8; PAGE_BYTES]),
+        take: &mut dyn FnMut(&[u8; PAGE_BYTES]) -> bool,
     ) -> Result<bool, TransportError> {
-        self.component.with_dependent_mut(|_, monitor| {
-            let page = accepting(monitor)?.read_page(pid, va);
-            Ok(page.map(take).is_some())
-        })
+        self.component
+            .with_dependent_mut(|_, monitor| Ok(accepting(monitor)?.read_page_if(pid, va, take)))
     }
 
     fn read_pages_now(

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::entry::{Entry, ABSENT, BACKED, BUSY, DIRTY, FRESH, PREFETCHED};
 use super::evict::Eviction;
 use super::set::{flag, Set};
-use super::stats::one;
 use super::victim::Lookup;
 use super::{ExCache, Place};
 use crate::config::Prefetch;
@@ -27,8 +26,8 @@ impl ExCache {
         let end = page.region.pages.min(index + 1 + ahead.min(BULK));
         for next in index + 1..end {
             if self.fetch_ahead(page, next, 0, orders) {
-                one(&self.stats.events.misses);
-                one(&self.stats.events.fetches);
+                self.stats.one(|events| &events.misses);
+                self.stats.one(|events| &events.fetches);
             }
         }
         self.prefetch(page, false, orders);
@@ -49,7 +48,7 @@ impl ExCache {
         let plan = page.region.predictor.lock().record(index, prefetched);
         for next in plan.pages(index, page.region.pages) {
             if self.fetch_ahead(page, next, PREFETCHED, orders) {
-                one(&self.stats.events.prefetch_issued);
+                self.stats.one(|events| &events.prefetch_issued);
             }
         }
     }
@@ -71,19 +70,19 @@ impl ExCache {
         if !wanted(Entry::load(cell)) {
             return false;
         }
-        let set_index = self.set_of(&page);
+        let set_index = self.set_of(&page.region, page.index as usize);
         let mut set = self.sets[set_index].lock();
         let entry = Entry::load(cell);
         let elsewhere = || match &self.victims {
             Some(victims) => !matches!(victims.lock().lookup(&page), Lookup::Missing),
-            None => set.in_eviction_list(&page),
+            None => set.in_eviction_list(&page.region, page.index),
         };
         if !wanted(entry) || elsewhere() {
             return false;
         }
         let Some(way) = self.frame_at_once(set_index, &mut set, orders) else { return false };
         let place = Place { set: set_index, way };
-        set.occupy(way, &page, flag::FILLING);
+        set.occupy(way, &page.region, page.index, flag::FILLING);
         entry.next(BUSY | mark | (entry.0 & BACKED), self.frame_of(place)).store(cell);
         orders.push(self.fetch(&page, place, None));
         self.evict_ahead(set_index, &mut set, orders);

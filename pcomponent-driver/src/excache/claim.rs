@@ -65,7 +65,7 @@ impl ExCache {
             let seen = self.link.epoch();
             let mut orders = Vec::new();
             let step = {
-                let index = self.set_of(page);
+                let index = self.set_of(&page.region, page.index as usize);
                 let mut set = self.sets[index].lock();
                 self.try_claim(page, discard, &mut retried, &mut set, &mut orders)
             };
@@ -91,7 +91,7 @@ impl ExCache {
         match entry.state() {
             BUSY => Ok(Step::Wait),
             RESIDENT => self.try_claim_resident(page, entry, discard, retried, set, orders),
-            _ if set.in_eviction_list(page) => Ok(Step::Wait),
+            _ if set.in_eviction_list(&page.region, page.index) => Ok(Step::Wait),
             _ => {
                 if let Some(victims) = &self.victims {
                     let mut victims = victims.lock();

@@ -19,7 +19,6 @@ use super::entry::{
 use super::fault::resident;
 use super::frames::Page;
 use super::set::{flag, Set};
-use super::stats::{add, one};
 use super::victim::{Finished, VictimCache};
 use super::{ExCache, Place};
 use crate::config;
@@ -169,12 +168,17 @@ impl ExCache {
         Eviction::Freed
     }
 
-    fn count_eviction(&self, entry: Entry) {
-        let events = &self.stats.events;
-        one(if entry.has(DIRTY) { &events.evictions_dirty } else { &events.evictions_clean });
+    pub(super) fn count_eviction(&self, entry: Entry) {
+        let dirty = entry.has(DIRTY);
+        self.stats.one(|e| if dirty { &e.evictions_dirty } else { &e.evictions_clean });
         if entry.has(PREFETCHED) {
-            one(&events.prefetch_unused);
+            self.stats.one(|events| &events.prefetch_unused);
         }
+    }
+
+    pub(super) fn count_write_back(&self, lines: u64) {
+        self.stats.one(|events| &events.write_backs);
+        self.stats.add(|events| &events.lines_written_back, lines.count_ones() as u64);
     }
 
     /// Orders the write-back of a leaving page from its frame.
@@ -253,7 +257,12 @@ impl ExCache {
         let kept = result.clone().map_err(|error| error.of_write_back(page.pid(), page.va()));
         let finished = victims.lock().finish(id, kept);
         if let Finished::TakenBack { way, dirty } = finished {
-            self.flushed(page, Place { set: self.set_of(page), way }, dirty, result);
+            self.flushed(
+                page,
+                Place { set: self.set_of(&page.region, page.index as usize), way },
+                dirty,
+                result,
+            );
         }
     }
 
@@ -286,13 +295,11 @@ impl ExCache {
         orders: &mut Vec<Order>,
         end: impl FnOnce(Result<(), MemoryError>) + Send + 'static,
     ) {
-        let events = &self.stats.events;
-        one(&events.write_backs);
-        add(&events.lines_written_back, lines.count_ones() as u64);
+        self.count_write_back(lines);
         let cache = Arc::clone(self);
         let end = move |result: Result<(), MemoryError>| {
             if result.is_err() {
-                one(&cache.stats.events.write_back_failures);
+                cache.stats.one(|events| &events.write_back_failures);
             }
             end(result);
         };

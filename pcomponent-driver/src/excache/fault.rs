@@ -12,7 +12,6 @@ use super::entry::{
 use super::evict::{content, Eviction};
 use super::frames::Page;
 use super::set::{flag, Set};
-use super::stats::one;
 use super::victim::Lookup;
 use super::{ExCache, Place};
 use crate::error::MemoryError;
@@ -124,6 +123,7 @@ impl ExCache {
         let here = self.link.read_page_now(page.pid(), page.va(), |data| {
             self.frames.fill(self.frame_of(place), data, 0);
             self.filled(page, place);
+            true
         });
         let demand = (!here).then(|| Arc::new(Demand::new(None)));
         if let Some(demand) = &demand {
@@ -148,10 +148,9 @@ impl ExCache {
             return;
         }
         if entry.has(PREFETCHED) && entry.replace(page.cell(), entry.without(PREFETCHED)) {
-            let events = &self.stats.events;
-            one(&events.prefetch_useful);
-            one(&events.prefetch_late);
-            one(&events.misses);
+            self.stats.one(|events| &events.prefetch_useful);
+            self.stats.one(|events| &events.prefetch_late);
+            self.stats.one(|events| &events.misses);
         } else {
             self.note(attempt, Wait::Fetch);
         }
@@ -166,15 +165,14 @@ impl ExCache {
         attempt: &mut Attempt,
         orders: &mut Vec<Order>,
     ) -> Result<Step, MemoryError> {
-        let events = &self.stats.events;
-        let index = self.set_of(page);
+        let index = self.set_of(&page.region, page.index as usize);
         let mut set = self.sets[index].lock();
         let cell = page.cell();
         let entry = Entry::load(cell);
         if !matches!(entry.state(), ABSENT | FRESH) {
             return Ok(Step::Done(Faulted::Again));
         }
-        if set.in_eviction_list(page) {
+        if set.in_eviction_list(&page.region, page.index) {
             self.note(attempt, Wait::WriteBack);
             return Ok(Step::Wait);
         }
@@ -198,9 +196,9 @@ impl ExCache {
                     victims.lock().drop_page(page);
                 }
                 self.frames.fill(frame, data, u64::MAX);
-                set.occupy(way, page, 0);
+                set.occupy(way, &page.region, page.index, 0);
                 entry.next(RESIDENT | REFERENCED | DIRTY | BACKED, frame).store(cell);
-                one(&events.overwrites);
+                self.stats.one(|events| &events.overwrites);
                 Step::Done(Faulted::Written)
             }
             (_, Some(Lookup::Writing | Lookup::Flushed | Lookup::Failed)) => {
@@ -208,21 +206,21 @@ impl ExCache {
             }
             _ if entry.state() == FRESH && self.config.zero_fill => {
                 self.frames.fill_zero(frame);
-                set.occupy(way, page, flag::HELD);
+                set.occupy(way, &page.region, page.index, flag::HELD);
                 entry.next(resident(&page.region) | REFERENCED, frame).store(cell);
-                one(&events.zero_fills);
+                self.stats.one(|events| &events.zero_fills);
                 Step::Done(Faulted::Held(place))
             }
             _ => {
-                set.occupy(way, page, flag::FILLING | flag::HELD);
+                set.occupy(way, &page.region, page.index, flag::FILLING | flag::HELD);
                 entry.next(BUSY | (entry.0 & BACKED), frame).store(cell);
-                one(&events.fetches);
+                self.stats.one(|events| &events.fetches);
                 Step::Fetch(place)
             }
         };
         // A page that left the victim cache meanwhile is looked up again, and counted then.
         if !matches!(step, Step::Done(Faulted::Again)) {
-            one(&events.misses);
+            self.stats.one(|events| &events.misses);
         }
         self.evict_ahead(index, &mut set, orders);
         Ok(step)
@@ -289,11 +287,11 @@ impl ExCache {
         let frame = self.frame_of(place);
         self.frames.fill(frame, &taken.data, taken.dirty);
         let writing = if taken.writing { flag::FLUSHING } else { 0 };
-        set.occupy(place.way, page, flag::HELD | writing);
+        set.occupy(place.way, &page.region, page.index, flag::HELD | writing);
         let dirty = if taken.clean { 0 } else { DIRTY };
         let flags = resident(&page.region) | REFERENCED | BACKED | dirty;
         entry.next(flags, frame).store(page.cell());
-        one(&self.stats.events.victim_hits);
+        self.stats.one(|events| &events.victim_hits);
         Step::Done(Faulted::Held(place))
     }
 
@@ -386,16 +384,14 @@ struct Attempt {
 impl ExCache {
     /// Notes that a fault waits; for each reason, it is counted once.
     fn note(&self, attempt: &mut Attempt, wait: Wait) {
-        let events = &self.stats.events;
-        let counter = match wait {
-            Wait::WriteProtect => &events.waits_write_protect,
-            Wait::WriteBack => &events.waits_eviction_list,
-            Wait::VictimRoom => &events.waits_victim_room,
-            Wait::Frame => &events.waits_frame,
-            Wait::Fetch => &events.joined,
-        };
         if attempt.waited & 1 << wait as u8 == 0 {
-            one(counter);
+            self.stats.one(|events| match wait {
+                Wait::WriteProtect => &events.waits_write_protect,
+                Wait::WriteBack => &events.waits_eviction_list,
+                Wait::VictimRoom => &events.waits_victim_room,
+                Wait::Frame => &events.waits_frame,
+                Wait::Fetch => &events.joined,
+            });
         }
         attempt.waited |= 1 << wait as u8;
     }

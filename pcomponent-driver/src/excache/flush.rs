@@ -34,13 +34,13 @@ impl ExCache {
     ///
     /// On errors the other pages are written back all the same, and the first error is given.
     pub fn flush(self: &Arc<Self>, wanted: impl Fn(&PageRef) -> bool) -> Result<(), MemoryError> {
-        let failures = &self.stats.events.write_back_failures;
+        let failures = || self.stats.events(|events| &events.write_back_failures);
         loop {
-            let before = failures.load(Ordering::Relaxed);
+            let before = failures();
             self.flush_once(&wanted)?;
             // A victim can be taken back into a slot that was already looked at. If then its
             // write-back fails, it is dirty there: look again.
-            if self.victims.is_none() || failures.load(Ordering::Relaxed) == before {
+            if self.victims.is_none() || failures() == before {
                 return Ok(());
             }
         }

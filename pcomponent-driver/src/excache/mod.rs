@@ -30,12 +30,14 @@
 //! | [`set`] | which page is in which frame, and which leaves next |
 //! | [`victim`] | the victim cache |
 //! | [`fault`] | misses |
+//! | [`at_hand`] | misses on pages that are in this process |
 //! | [`evict`] | evictions and write-backs |
 //! | [`ahead`] | pages fetched before they are asked for |
 //! | [`claim`] | pages taken out of the cache for an atomic, or to be freed |
 //! | [`flush`] | dirty pages written back without leaving |
 
 mod ahead;
+mod at_hand;
 mod claim;
 pub(crate) mod entry;
 mod evict;
@@ -51,7 +53,7 @@ mod window;
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 pub use stats::{ExCacheStats, Sample};
 pub(crate) use window::Window;
@@ -61,11 +63,12 @@ use crate::error::MemoryError;
 use crate::link::Link;
 use crate::region::{PageRef, Region};
 use crate::transport::PAGE_BYTES;
+use at_hand::Access;
 use entry::{relax, Entry, LOCKED, RESIDENT};
 use fault::{Faulted, Need};
 use frames::{Frames, Page};
 use set::Set;
-use stats::{one, Stats};
+use stats::Stats;
 use victim::VictimCache;
 
 /// A slot: set and way. Its frame is `set * ways + way`.
@@ -75,6 +78,21 @@ struct Place {
     way: u32,
 }
 
+/// A set behind its lock, from the beginning of a cache line on.
+#[repr(align(64))]
+struct LockedSet(Mutex<Set>);
+
+impl LockedSet {
+    /// Has the processor fetch what is behind the lock.
+    fn glance(&self) {
+        std::hint::black_box(self.0.is_locked());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Set> {
+        self.0.lock()
+    }
+}
+
 pub(crate) struct ExCache {
     config: ExCacheConfig,
     shape: Shape,
@@ -82,7 +100,7 @@ pub(crate) struct ExCache {
     batch: usize,
     link: Arc<Link>,
     frames: Arc<Frames>,
-    sets: Box<[Mutex<Set>]>,
+    sets: Box<[LockedSet]>,
     /// Locked after a set's lock, never before.
     victims: Option<Mutex<VictimCache>>,
     stats: Arc<Stats>,
@@ -100,13 +118,13 @@ impl ExCache {
             let bytes = shape.frames() * PAGE_BYTES;
             MemoryError::LocalMemory { bytes, cause: error.to_string() }
         })?;
-        let set = |i: usize| Mutex::new(Set::new(shape.ways, config.seed.wrapping_add(i as u64)));
+        let set = |i: usize| Set::new(shape.ways, config.seed.wrapping_add(i as u64));
         Ok(Self {
             shape,
             batch: config.evict_batch.clamp(1, (shape.ways / 4).max(1)),
             link,
             frames: Arc::new(frames),
-            sets: (0..shape.sets).map(set).collect(),
+            sets: (0..shape.sets).map(|i| LockedSet(Mutex::new(set(i)))).collect(),
             victims,
             stats: Arc::new(Stats::new(config.sample_every)),
             config,
@@ -126,8 +144,8 @@ impl ExCache {
     }
 
     /// The set of a page: consecutive pages go to consecutive sets, and processes start apart.
-    fn set_of(&self, page: &PageRef) -> usize {
-        let number = (page.va() >> 12).wrapping_add(page.pid() as u64 * 0x9e37_79b1);
+    fn set_of(&self, region: &Region, index: usize) -> usize {
+        let number = (region.page_va(index) >> 12).wrapping_add(region.pid as u64 * 0x9e37_79b1);
         (number % self.shape.sets as u64) as usize
     }
 
@@ -179,6 +197,9 @@ impl ExCache {
         out: &mut [u8],
         ahead: usize,
     ) -> Result<(), MemoryError> {
+        if self.at_hand(region, index, Access::Read { offset, out }) {
+            return Ok(());
+        }
         let page = PageRef { region: Arc::clone(region), index: index as u32 };
         loop {
             if self.read_resident(&page, offset, out) {
@@ -255,8 +276,11 @@ impl ExCache {
         offset: usize,
         bytes: &[u8],
     ) -> Result<(), MemoryError> {
-        let page = PageRef { region: Arc::clone(region), index: index as u32 };
         let whole: Option<&Page> = bytes.try_into().ok();
+        if whole.is_none() && self.at_hand(region, index, Access::Write { offset, bytes }) {
+            return Ok(());
+        }
+        let page = PageRef { region: Arc::clone(region), index: index as u32 };
         loop {
             if self.write_resident(&page, offset, bytes) {
                 return Ok(());
@@ -314,7 +338,7 @@ impl ExCache {
             return entry;
         }
         if entry.has(entry::PREFETCHED) {
-            one(&self.stats.events.prefetch_useful);
+            self.stats.one(|events| &events.prefetch_useful);
             self.fetch_after_use(page);
         }
         new

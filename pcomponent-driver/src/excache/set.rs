@@ -1,5 +1,11 @@
 //! [`Set`]: which page is in which frame of a set, and in which order they leave.
+//!
+//! The order is that of the ways, round and round from a *hand* on, as in a clock: ways that became free
+//! are taken in the order in which they did, so pages stand in the order of their arrival but for those
+//! that left out of turn. There is no list to keep, and those who leave next stand side by side.
 
+use std::hint::black_box;
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
 use rand::rngs::SmallRng;
@@ -9,9 +15,6 @@ use super::entry::{change_resident, Entry, REFERENCED};
 use crate::config::Replacement;
 use crate::error::MemoryError;
 use crate::region::{PageRef, Region};
-
-/// No slot, in the list.
-const NONE: u32 = u32::MAX;
 
 /// What is going on with a slot; a page may leave only if nothing is.
 pub(crate) mod flag {
@@ -33,34 +36,38 @@ use flag::{LEAVING, STUCK, USED};
 /// Flags of a slot in a state that ends by itself.
 const PASSING: u8 = !(USED | STUCK);
 
+/// No way.
+const NONE: u32 = u32::MAX;
+
 /// A way of a set. Small, because there is one per frame.
 struct Slot {
     region: Option<Arc<Region>>,
+    /// Of its page in the region; of a free way, the one that is taken after it.
     index: u32,
-    prev: u32,
-    next: u32,
     flags: u8,
 }
 
 // With 8 bytes of page word and 8 of dirty lines, this stays below 1 % of the frame.
 const _: () = assert!(size_of::<Slot>() + 16 <= crate::transport::PAGE_BYTES / 100);
 
-/// A set of ways.
+/// A set of ways. What every miss needs stands in front, to be in one cache line with the lock.
+#[repr(C)]
 pub(crate) struct Set {
     slots: Box<[Slot]>,
-    free: Vec<u32>,
+    /// The way that is taken next, and the last one of those that are free.
+    free: u32,
+    last_free: u32,
     /// Slots that are [`PASSING`], and of them those that are leaving.
     passing: u32,
     leaving: u32,
-    /// Pages in the order of their arrival; with LRU, of their last second chance.
-    head: u32,
-    tail: u32,
-    /// The per-set eviction list: slots whose page is unmapped while it is written back.
-    pub eviction_list: Vec<u32>,
+    /// The way whose page is the first to leave, if it may.
+    hand: u32,
     /// Somebody waits for a frame.
     pub waiting: bool,
     /// A miss found no free frame since pages were last evicted ahead of need.
     pub pressed: bool,
+    /// The per-set eviction list: slots whose page is unmapped while it is written back.
+    pub eviction_list: Vec<u32>,
     /// Why a page is stuck.
     pub failure: Option<MemoryError>,
     rng: SmallRng,
@@ -68,55 +75,78 @@ pub(crate) struct Set {
 
 impl Set {
     pub fn new(ways: usize, seed: u64) -> Self {
-        let slot = |_| Slot { region: None, index: 0, prev: NONE, next: NONE, flags: 0 };
+        let slot = |way| Slot { region: None, index: way + 1, flags: 0 };
+        let mut slots: Box<[Slot]> = (0..ways as u32).map(slot).collect();
+        slots.last_mut().into_iter().for_each(|last| last.index = NONE);
         Self {
-            slots: (0..ways).map(slot).collect(),
-            free: (0..ways as u32).rev().collect(),
+            slots,
+            free: 0,
+            last_free: ways as u32 - 1,
             passing: 0,
             leaving: 0,
-            head: NONE,
-            tail: NONE,
-            eviction_list: Vec::new(),
+            hand: 0,
             waiting: false,
             pressed: false,
+            eviction_list: Vec::new(),
             failure: None,
             rng: SmallRng::seed_from_u64(seed),
         }
     }
 
     pub fn take_free(&mut self) -> Option<u32> {
-        self.free.pop()
+        let way = self.free;
+        let slot = self.slots.get(way as usize)?;
+        self.free = slot.index;
+        Some(way)
     }
 
     /// Takes back what [`Self::take_free`] gave.
     pub fn give_back(&mut self, way: u32) {
-        self.free.push(way);
+        if self.free == NONE {
+            self.last_free = way;
+        }
+        self.slots[way as usize].index = self.free;
+        self.free = way;
     }
 
     pub fn has_free(&self) -> bool {
-        !self.free.is_empty()
+        self.free != NONE
     }
 
     /// Gives a slot to a page.
-    pub fn occupy(&mut self, way: u32, page: &PageRef, flags: u8) {
+    pub fn occupy(&mut self, way: u32, region: &Arc<Region>, index: u32, flags: u8) {
         let slot = &mut self.slots[way as usize];
-        slot.region = Some(Arc::clone(&page.region));
-        slot.index = page.index;
+        slot.region = Some(Arc::clone(region));
+        slot.index = index;
         self.set_flags(way, USED | flags);
-        self.append(way);
     }
 
     /// Takes a slot from its page.
     pub fn vacate(&mut self, way: u32) {
-        self.remove(way);
-        self.slots[way as usize].region = None;
+        if way == self.hand {
+            // Who comes here next is the last to leave.
+            self.hand = self.behind(way);
+        }
         self.set_flags(way, 0);
-        self.free.push(way);
+        let slot = &mut self.slots[way as usize];
+        (slot.region, slot.index) = (None, NONE);
+        if self.free == NONE {
+            self.free = way;
+        } else {
+            self.slots[self.last_free as usize].index = way;
+        }
+        self.last_free = way;
     }
 
     pub fn page(&self, way: u32) -> Option<PageRef> {
+        let (region, index) = self.region(way)?;
+        Some(PageRef { region: Arc::clone(region), index })
+    }
+
+    /// The region of a slot's page, and the page's index in it.
+    pub fn region(&self, way: u32) -> Option<(&Arc<Region>, u32)> {
         let slot = &self.slots[way as usize];
-        slot.region.as_ref().map(|region| PageRef { region: Arc::clone(region), index: slot.index })
+        slot.region.as_ref().map(|region| (region, slot.index))
     }
 
     pub fn flags(&self, way: u32) -> u8 {
@@ -160,12 +190,12 @@ impl Set {
     }
 
     /// Whether the page stands in the eviction list.
-    pub fn in_eviction_list(&self, page: &PageRef) -> bool {
-        self.eviction_list.iter().any(|way| {
+    pub fn in_eviction_list(&self, region: &Arc<Region>, index: u32) -> bool {
+        let is_page = |way: &u32| {
             let slot = &self.slots[*way as usize];
-            slot.index == page.index
-                && slot.region.as_ref().is_some_and(|region| Arc::ptr_eq(region, &page.region))
-        })
+            slot.index == index && slot.region.as_ref().is_some_and(|r| Arc::ptr_eq(r, region))
+        };
+        self.leaving > 0 && self.eviction_list.iter().any(is_page)
     }
 
     /// The page to leave next, if any may.
@@ -181,66 +211,58 @@ impl Set {
         self.slots[way as usize].flags == USED
     }
 
-    fn first_idle(&self) -> Option<u32> {
-        let mut way = self.head;
-        while way != NONE && !self.idle(way) {
-            way = self.slots[way as usize].next;
+    /// The way behind another one.
+    fn behind(&self, way: u32) -> u32 {
+        if way as usize + 1 == self.slots.len() {
+            0
+        } else {
+            way + 1
         }
-        (way != NONE).then_some(way)
+    }
+
+    /// All ways, from the hand on.
+    fn round(&self) -> impl Iterator<Item = u32> {
+        let ways = self.slots.len() as u32;
+        (self.hand..ways).chain(0..self.hand)
+    }
+
+    fn first_idle(&mut self) -> Option<u32> {
+        let way = self.round().find(|way| self.idle(*way))?;
+        self.hand = way;
+        Some(way)
     }
 
     fn second_chance(&mut self) -> Option<u32> {
-        let mut way = self.head;
         // Twice around: in the second round the bits are clear, unless other threads set them anew.
         for _ in 0..2 * self.slots.len() {
-            if way == NONE {
-                break;
-            }
-            let Slot { region, index, next, .. } = &self.slots[way as usize];
-            let next = *next;
+            let way = self.hand;
+            let Slot { region, index, .. } = &self.slots[way as usize];
             if let (true, Some(region)) = (self.idle(way), region) {
                 let cell = &region.cells[*index as usize];
                 if !Entry::load(cell).has(REFERENCED) {
                     return Some(way);
                 }
                 change_resident(cell, |entry| entry.without(REFERENCED));
-                self.remove(way);
-                self.append(way);
-                // The only one goes behind itself.
-                way = if next == NONE { way } else { next };
-            } else {
-                way = next;
             }
+            self.hand = self.behind(way);
         }
         self.first_idle()
+    }
+
+    /// Has the processor fetch the words of so many pages that leave next, side by side and not one after
+    /// the other when each is looked at.
+    pub fn glance(&self, pages: usize) {
+        for way in self.round().take(pages) {
+            if let Some((region, index)) = self.region(way) {
+                black_box(region.cells[index as usize].load(Ordering::Relaxed));
+            }
+        }
     }
 
     fn random(&mut self) -> Option<u32> {
         let ways = self.slots.len() as u32;
         let start = self.rng.random_range(0..ways);
         (0..ways).map(|i| (start + i) % ways).find(|way| self.idle(*way))
-    }
-
-    fn append(&mut self, way: u32) {
-        self.slots[way as usize].prev = self.tail;
-        self.slots[way as usize].next = NONE;
-        match self.tail {
-            NONE => self.head = way,
-            tail => self.slots[tail as usize].next = way,
-        }
-        self.tail = way;
-    }
-
-    fn remove(&mut self, way: u32) {
-        let Slot { prev, next, .. } = self.slots[way as usize];
-        match prev {
-            NONE => self.head = next,
-            prev => self.slots[prev as usize].next = next,
-        }
-        match next {
-            NONE => self.tail = prev,
-            next => self.slots[next as usize].prev = prev,
-        }
     }
 }
 
@@ -265,7 +287,7 @@ mod tests {
         let page = PageRef { region: Arc::clone(region), index };
         let way = set.take_free().unwrap();
         Entry(0).next(RESIDENT, way as usize).store(page.cell());
-        set.occupy(way, &page, 0);
+        set.occupy(way, region, index, 0);
     }
 
     fn leave(set: &mut Set, policy: Replacement) -> u32 {

@@ -1,10 +1,11 @@
 //! What an ExCache counts.
 //!
-//! Accesses are counted by each thread in a word of its own, because they are on the path of a hit;
-//! all else happens on a miss and is counted in shared words.
+//! Each thread counts in words of its own, which nobody else writes: so nothing on the path of a hit,
+//! and no more than must be on that of a miss, waits for the other processors.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -46,13 +47,19 @@ impl Drop for Owner {
     }
 }
 
-/// One thread's accesses, on a cache line of their own.
+/// What one thread counts. Of a power of two of bytes, for the sake of [`SHARD`].
 #[derive(Default)]
-#[repr(align(64))]
+#[repr(align(1024))]
 pub(crate) struct Shard {
     pub reads: AtomicU64,
     pub writes: AtomicU64,
+    events: Events,
+    /// Misses that were done at once.
+    at_hand: AtomicU64,
+    miss_cycles: Histogram,
+    miss_ns: Histogram,
 }
+const _: () = assert!(SHARD_BYTES.is_power_of_two());
 
 macro_rules! events {
     ($($(#[$doc:meta])+ $name:ident),+ $(,)?) => {
@@ -78,11 +85,8 @@ macro_rules! events {
         }
 
         impl Events {
-            fn snapshot(&self) -> ExCacheStats {
-                ExCacheStats {
-                    $($name: self.$name.load(Ordering::Relaxed),)+
-                    ..ExCacheStats::default()
-                }
+            fn add_to(&self, sum: &mut ExCacheStats) {
+                $(sum.$name += self.$name.load(Ordering::Relaxed);)+
             }
         }
     };
@@ -166,27 +170,35 @@ pub struct Sample {
     pub misses: u64,
 }
 
+/// Of so many misses that are done at once, one is timed.
+const TIMED: u64 = 64;
+
 /// Bins of the duration histograms.
 const BINS: usize = 40;
 
 /// Durations by powers of two.
 struct Histogram([AtomicU64; BINS]);
 
-impl Histogram {
-    fn new() -> Self {
+impl Default for Histogram {
+    fn default() -> Self {
         Self([const { AtomicU64::new(0) }; BINS])
     }
+}
 
-    fn record(&self, value: u64) {
-        let bin = (value.max(1).ilog2() as usize).min(BINS - 1);
-        self.0[bin].fetch_add(1, Ordering::Relaxed);
+impl Histogram {
+    fn bin(&self, value: u64) -> &AtomicU64 {
+        &self.0[(value.max(1).ilog2() as usize).min(BINS - 1)]
     }
 
-    fn snapshot(&self) -> Vec<u64> {
-        let mut bins: Vec<u64> = self.0.iter().map(|bin| bin.load(Ordering::Relaxed)).collect();
-        bins.truncate(bins.iter().rposition(|count| *count > 0).map_or(0, |last| last + 1));
-        bins
+    fn add_to(&self, sum: &mut [u64; BINS]) {
+        sum.iter_mut().zip(&self.0).for_each(|(sum, bin)| *sum += bin.load(Ordering::Relaxed));
     }
+}
+
+/// Up to the last bin that counted something.
+fn trimmed(bins: [u64; BINS]) -> Vec<u64> {
+    let used = bins.iter().rposition(|count| *count > 0).map_or(0, |last| last + 1);
+    bins[..used].to_vec()
 }
 
 pub(crate) struct Stats {
@@ -194,9 +206,6 @@ pub(crate) struct Stats {
     /// A thread takes a sample when its count comes to a multiple of this plus one.
     sample_mask: u64,
     samples: Mutex<Vec<Sample>>,
-    pub events: Events,
-    miss_cycles: Histogram,
-    miss_ns: Histogram,
 }
 
 impl Stats {
@@ -209,20 +218,17 @@ impl Stats {
             shards: std::array::from_fn(|_| Shard::default()),
             sample_mask,
             samples: Mutex::new(Vec::new()),
-            events: Events::default(),
-            miss_cycles: Histogram::new(),
-            miss_ns: Histogram::new(),
         }
     }
 
     #[inline(always)]
     pub fn count_read(&self) {
-        self.count(|shard| &shard.reads);
+        self.count_access(|shard| &shard.reads);
     }
 
     #[inline(always)]
     pub fn count_write(&self) {
-        self.count(|shard| &shard.writes);
+        self.count_access(|shard| &shard.writes);
     }
 
     /// Whether a time series is taken.
@@ -233,22 +239,41 @@ impl Stats {
     /// Counts an access that took the short way; only where no time series is taken.
     #[inline(always)]
     pub fn count_hit(&self, counter: impl Fn(&Shard) -> &AtomicU64) {
+        self.count(counter, 1);
+    }
+
+    /// Counts one event.
+    pub fn one(&self, counter: impl Fn(&Events) -> &AtomicU64) {
+        self.add(counter, 1);
+    }
+
+    /// Counts some events.
+    pub fn add(&self, counter: impl Fn(&Events) -> &AtomicU64, count: u64) {
+        self.count(|shard| counter(&shard.events), count);
+    }
+
+    #[inline(always)]
+    fn count(&self, counter: impl Fn(&Shard) -> &AtomicU64, count: u64) {
         let shard = SHARD.get();
         if shard == COMMON {
-            self.count_without_shard(counter);
+            self.count_without_shard(counter, count);
         } else {
             // Nobody else writes this word: no need for an atomic addition.
-            let counter = counter(&self.shards[shard / SHARD_BYTES % SHARDS]);
-            counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+            let counter = counter(self.shard(shard));
+            counter.store(counter.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
         }
     }
 
     #[inline(always)]
-    fn count(&self, counter: impl Fn(&Shard) -> &AtomicU64) {
+    fn shard(&self, bytes: usize) -> &Shard {
+        &self.shards[bytes / SHARD_BYTES % SHARDS]
+    }
+
+    #[inline(always)]
+    fn count_access(&self, counter: impl Fn(&Shard) -> &AtomicU64) {
         self.count_hit(&counter);
         if self.samples() {
-            let shard = SHARD.get() / SHARD_BYTES % SHARDS;
-            let count = counter(&self.shards[shard]).load(Ordering::Relaxed);
+            let count = counter(self.shard(SHARD.get())).load(Ordering::Relaxed);
             if count > 0 && count & self.sample_mask == 0 {
                 self.sample();
             }
@@ -256,62 +281,81 @@ impl Stats {
     }
 
     #[cold]
-    fn count_without_shard(&self, counter: impl Fn(&Shard) -> &AtomicU64) {
+    fn count_without_shard(&self, counter: impl Fn(&Shard) -> &AtomicU64, count: u64) {
         // Next time this thread may have one. If it is ending, there is none to be had.
         let _ = OWNER.try_with(|owner| SHARD.set(owner.0 * SHARD_BYTES));
-        counter(&self.shards[COMMON]).fetch_add(1, Ordering::Relaxed);
+        counter(&self.shards[COMMON]).fetch_add(count, Ordering::Relaxed);
     }
 
     #[cold]
     fn sample(&self) {
-        let (reads, writes) = self.accesses();
-        let misses = self.events.misses.load(Ordering::Relaxed);
-        self.samples.lock().push(Sample { accesses: reads + writes, misses });
+        let accesses = self.sum(|shard| &shard.reads) + self.sum(|shard| &shard.writes);
+        let misses = self.events(|events| &events.misses);
+        self.samples.lock().push(Sample { accesses, misses });
     }
 
-    fn accesses(&self) -> (u64, u64) {
-        self.shards.iter().fold((0, 0), |(reads, writes), shard| {
-            (
-                reads + shard.reads.load(Ordering::Relaxed),
-                writes + shard.writes.load(Ordering::Relaxed),
-            )
-        })
+    /// How often all threads counted an event.
+    pub fn events(&self, counter: impl Fn(&Events) -> &AtomicU64) -> u64 {
+        self.sum(|shard| counter(&shard.events))
+    }
+
+    fn sum(&self, counter: impl Fn(&Shard) -> &AtomicU64) -> u64 {
+        self.shards.iter().map(|shard| counter(shard).load(Ordering::Relaxed)).sum()
     }
 
     pub fn miss_took(&self, cycles: Option<u64>) {
         if let Some(cycles) = cycles {
-            self.miss_cycles.record(cycles);
-            add(&self.events.miss_cycles_total, cycles);
+            self.count(|shard| shard.miss_cycles.bin(cycles), 1);
+            self.add(|events| &events.miss_cycles_total, cycles);
         }
     }
 
-    pub fn waited(&self, time: std::time::Duration) {
+    /// An access waited.
+    pub fn waited(&self, time: Duration) {
+        self.waited_alike(time, 1);
+    }
+
+    /// So many accesses waited, of which one was timed.
+    pub fn waited_alike(&self, time: Duration, accesses: u64) {
         let ns = time.as_nanos() as u64;
-        self.miss_ns.record(ns);
-        add(&self.events.miss_ns_total, ns);
+        self.count(|shard| shard.miss_ns.bin(ns), accesses);
+        self.add(|events| &events.miss_ns_total, accesses.wrapping_mul(ns));
+    }
+
+    /// For how many misses one that is done at once now stands if it is timed, which the first and every
+    /// so manyth of a thread are: for itself and those since the last one. To look at the clock twice
+    /// makes such a miss take half as long again: the processor finishes first what it has begun, where
+    /// otherwise the next miss is under way while the page of this one comes.
+    pub fn at_hand_timed(&self) -> Option<u64> {
+        match self.shard(SHARD.get()).at_hand.load(Ordering::Relaxed) {
+            0 => Some(1),
+            done => (done % TIMED == 0).then_some(TIMED),
+        }
+    }
+
+    /// A miss was done at once.
+    pub fn done_at_hand(&self) {
+        self.one(|events| &events.misses);
+        self.one(|events| &events.fetches);
+        self.count(|shard| &shard.at_hand, 1);
     }
 
     pub fn snapshot(&self) -> ExCacheStats {
-        let (reads, writes) = self.accesses();
-        ExCacheStats {
-            reads,
-            writes,
-            miss_cycles: self.miss_cycles.snapshot(),
-            miss_ns: self.miss_ns.snapshot(),
+        let mut stats = ExCacheStats {
+            reads: self.sum(|shard| &shard.reads),
+            writes: self.sum(|shard| &shard.writes),
             samples: self.samples.lock().clone(),
-            ..self.events.snapshot()
+            ..ExCacheStats::default()
+        };
+        let (mut miss_cycles, mut miss_ns) = ([0; BINS], [0; BINS]);
+        for shard in &self.shards {
+            shard.events.add_to(&mut stats);
+            shard.miss_cycles.add_to(&mut miss_cycles);
+            shard.miss_ns.add_to(&mut miss_ns);
         }
+        (stats.miss_cycles, stats.miss_ns) = (trimmed(miss_cycles), trimmed(miss_ns));
+        stats
     }
-}
-
-/// Counts one event.
-pub(crate) fn one(counter: &AtomicU64) {
-    add(counter, 1);
-}
-
-/// Counts some events.
-pub(crate) fn add(counter: &AtomicU64, count: u64) {
-    counter.fetch_add(count, Ordering::Relaxed);
 }
 
 #[cfg(test)]
@@ -319,7 +363,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_access_of_every_thread_is_counted() {
+    fn what_every_thread_does_is_counted() {
         let stats = Stats::new(0);
         // More threads than shards, one generation after the other and many at once.
         for _ in 0..3 {
@@ -330,12 +374,17 @@ mod tests {
                             stats.count_read();
                         }
                         stats.count_write();
+                        stats.one(|events| &events.misses);
+                        stats.waited(Duration::from_nanos(3));
                     });
                 }
             });
         }
         let threads = 3 * (SHARDS as u64 + 10);
-        assert_eq!(stats.accesses(), (100 * threads, threads));
+        let snapshot = stats.snapshot();
+        assert_eq!((snapshot.reads, snapshot.writes), (100 * threads, threads));
+        assert_eq!(snapshot.misses, threads);
+        assert_eq!((snapshot.miss_ns, snapshot.miss_ns_total), (vec![0, threads], 3 * threads));
     }
 
     #[test]
@@ -343,14 +392,14 @@ mod tests {
         let stats = Stats::new(100);
         for i in 0..300 {
             if i % 3 == 0 {
-                one(&stats.events.misses);
+                stats.one(|events| &events.misses);
             }
             stats.count_read();
         }
         let samples = stats.snapshot().samples;
         assert_eq!(
             samples,
-            [Sample { accesses: 129, misses: 43 }, Sample { accesses: 257, misses: 86 }]
+            [Sample { accesses: 128, misses: 43 }, Sample { accesses: 256, misses: 86 }]
         );
     }
 
@@ -358,7 +407,7 @@ mod tests {
     fn durations_fall_into_their_bins() {
         let stats = Stats::new(0);
         for cycles in [0, 1, 2, 3, 4, 1000, u64::MAX] {
-            stats.miss_cycles.record(cycles);
+            stats.miss_took(Some(cycles));
         }
         let bins = stats.snapshot().miss_cycles;
         assert_eq!((bins[0], bins[1], bins[2], bins[9], bins[BINS - 1]), (2, 2, 1, 1, 1));

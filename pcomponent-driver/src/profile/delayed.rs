@@ -378,7 +378,7 @@ impl<T: Transport> Transport for Delayed<T> {
         &mut self,
         pid: u16,
         va: u64,
-        take: &mut dyn FnMut(&[u8; PAGE_BYTES]),
+        take: &mut dyn FnMut(&[u8; PAGE_BYTES]) -> bool,
     ) -> Result<bool, TransportError> {
         if self.expected > 0 {
             self.expected -= 1;
@@ -390,7 +390,7 @@ impl<T: Transport> Transport for Delayed<T> {
             let due = reads.arrive(came, PAGE_BYTES);
             clock.wait_until(due);
             totals.count(came, due, clock.now());
-            take(page);
+            take(page)
         })
     }
 
@@ -402,7 +402,11 @@ impl<T: Transport> Transport for Delayed<T> {
         take: &mut dyn FnMut(&[u8]),
     ) -> Result<usize, TransportError> {
         if self.expected == 0 {
-            return self.read_page_now(pid, va, &mut |page| take(page)).map(usize::from);
+            let take = &mut |page: &[u8; PAGE_BYTES]| {
+                take(page);
+                true
+            };
+            return self.read_page_now(pid, va, take).map(usize::from);
         }
         let read = self.inner.read_pages_now(pid, va, most.min(self.expected), take)?;
         self.expected -= read;
@@ -513,10 +517,9 @@ mod tests {
             &mut self,
             _: u16,
             va: u64,
-            take: &mut dyn FnMut(&[u8; PAGE_BYTES]),
+            take: &mut dyn FnMut(&[u8; PAGE_BYTES]) -> bool,
         ) -> Result<bool, TransportError> {
-            take(&[va as u8; PAGE_BYTES]);
-            Ok(true)
+            Ok(take(&[va as u8; PAGE_BYTES]))
         }
         fn write_page_now(
             &mut self,
@@ -594,7 +597,11 @@ mod tests {
         let (mut device, clock) = device(8);
         let mut seen = Vec::new();
         let mut read = |device: &mut Delayed<AtOnce>, va| {
-            device.read_page_now(1, va, &mut |page| seen.push((page[0], clock.now()))).unwrap()
+            let take = &mut |page: &[u8; PAGE_BYTES]| {
+                seen.push((page[0], clock.now()));
+                true
+            };
+            device.read_page_now(1, va, take).unwrap()
         };
         assert!(read(&mut device, 7));
         assert_eq!(clock.now(), 173_000);
@@ -613,7 +620,7 @@ mod tests {
         (0..POSTED as u64)
             .for_each(|va| assert!(device.write_page_now(1, va, &[0; 4096]).unwrap()));
         assert_eq!(clock.now(), 0);
-        assert!(device.read_page_now(1, 0, &mut |_| ()).unwrap());
+        assert!(device.read_page_now(1, 0, &mut |_| true).unwrap());
         assert_eq!(clock.now(), 173_000);
         // The device is behind by as many as may be: one more waits for the first of those due.
         (0..4).for_each(|va| assert!(device.write_page_now(1, va, &[0; 4096]).unwrap()));
@@ -627,7 +634,8 @@ mod tests {
         let mut device = Delayed::new(inner, &profile);
         let started = Instant::now();
         let expected = device.expect_pages(2).unwrap();
-        let read = |device: &mut Delayed<AtOnce>| device.read_page_now(1, 1, &mut |_| ()).unwrap();
+        let read =
+            |device: &mut Delayed<AtOnce>| device.read_page_now(1, 1, &mut |_| true).unwrap();
         assert!(read(&mut device) && read(&mut device));
         assert_eq!(device.stats().get().requests, 0, "nobody waited yet");
         expected.wait();

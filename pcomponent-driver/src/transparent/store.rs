@@ -236,7 +236,10 @@ impl<T: Transport> PageStore for TransportStore<T> {
             let va = self.va(*number)?;
             // Past the queue only while nothing in it could be a write of this page.
             at_once &= self.flying == 0;
-            let take = &mut |bytes: &[u8; PAGE_BYTES]| page.0.copy_from_slice(bytes);
+            let take = &mut |bytes: &[u8; PAGE_BYTES]| {
+                page.0.copy_from_slice(bytes);
+                true
+            };
             if !(at_once && self.transport.read_page_now(self.pid, va, take)?) {
                 at_once = false;
                 self.batch.push_back(Submission { id, pid: self.pid, va, work: Work::ReadPage });

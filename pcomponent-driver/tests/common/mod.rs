@@ -19,6 +19,7 @@ use splitmem_abi::regs::Counter;
 use splitmem_abi::request::{Op, Status};
 
 const LINE: u64 = 64;
+type Page = [u8; PAGE_BYTES];
 
 /// The component's side, for the test to look at and to meddle with.
 pub struct Component {
@@ -47,10 +48,23 @@ pub struct Component {
     /// Pairs in flight together on one page, one of them a write.
     pub overlaps: u64,
     pub watch_overlaps: bool,
+    /// Pages are at hand, as the golden model's are; but for one time in six.
+    at_hand: bool,
+    /// Pages that were read and written so.
+    pub reads_at_hand: u64,
+    pub writes_at_hand: u64,
 }
 
 /// The driver's side.
 pub struct Sim(Arc<Mutex<Component>>);
+
+impl Sim {
+    /// Has pages at hand, as the golden model does.
+    pub fn at_hand(self, at_hand: bool) -> Self {
+        lock(&self.0).at_hand = at_hand;
+        self
+    }
+}
 
 pub type Handle = Arc<Mutex<Component>>;
 
@@ -76,6 +90,9 @@ pub fn component(seed: u64, delay: u64) -> (Sim, Handle) {
         frees: 0,
         overlaps: 0,
         watch_overlaps: true,
+        at_hand: false,
+        reads_at_hand: 0,
+        writes_at_hand: 0,
     };
     let handle = Arc::new(Mutex::new(component));
     (Sim(Arc::clone(&handle)), handle)
@@ -124,8 +141,36 @@ impl Component {
 
     fn take(&mut self, submission: Submission) {
         self.submissions += 1;
+        self.watch(&submission);
+        let due = self.clock + self.rng.random_range(0..=self.delay);
+        self.in_flight.push((due, submission));
+    }
+
+    /// A page as it is now, if it is at hand and there is nothing against it.
+    fn page_at_hand(&mut self, pid: u16, va: u64) -> Option<Page> {
+        let refused = self.rng.random_ratio(1, 6) || !self.mapped(pid, va);
+        (self.at_hand && !refused && !self.fail_reads.contains_key(&va))
+            .then(|| self.bytes(pid, va, PAGE_BYTES).try_into().unwrap())
+    }
+
+    fn write_at_hand(&mut self, pid: u16, va: u64, page: &Page) -> bool {
+        let refused = self.rng.random_ratio(1, 6) || !self.mapped(pid, va);
+        if !self.at_hand || refused || self.fail_writes.contains_key(&va) {
+            return false;
+        }
+        let submission =
+            Submission { id: 0, pid, va, work: Work::WritePage { data: Box::new(*page) } };
+        self.submissions += 1;
+        self.watch(&submission);
+        self.writes_at_hand += 1;
+        self.execute(submission);
+        true
+    }
+
+    /// Looks for pairs in flight together that must not be.
+    fn watch(&mut self, submission: &Submission) {
         if self.watch_overlaps {
-            let page = page_of(&submission);
+            let page = page_of(submission);
             let lines = matches!(submission.work, Work::ReadPage | Work::WritePage { .. });
             self.overlaps += self
                 .in_flight
@@ -138,8 +183,15 @@ impl Component {
                 })
                 .count() as u64;
         }
-        let due = self.clock + self.rng.random_range(0..=self.delay);
-        self.in_flight.push((due, submission));
+    }
+
+    fn check_plug(&self) -> Result<(), TransportError> {
+        match self.gone_after {
+            Some(limit) if self.submissions >= limit => {
+                Err(TransportError::Gone("the test pulled the plug".into()))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn line(&mut self, pid: u16, va: u64) -> &mut [u8; 64] {
@@ -229,9 +281,7 @@ impl Transport for Sim {
         let mut taken = 0;
         while component.in_flight.len() < 48 {
             let Some(submission) = batch.pop_front() else { break };
-            if component.gone_after.is_some_and(|limit| component.submissions >= limit) {
-                return Err(TransportError::Gone("the test pulled the plug".into()));
-            }
+            component.check_plug()?;
             component.take(submission);
             taken += 1;
         }
@@ -242,9 +292,7 @@ impl Transport for Sim {
         let mut component = lock(&self.0);
         component.clock += 1;
         component.polls += 1;
-        if component.gone_after.is_some_and(|limit| component.submissions >= limit) {
-            return Err(TransportError::Gone("the test pulled the plug".into()));
-        }
+        component.check_plug()?;
         let before = done.len();
         loop {
             while let Some(completion) = component.step() {
@@ -258,6 +306,38 @@ impl Transport for Sim {
             }
             component.clock += 1;
         }
+    }
+
+    fn pages_at_hand(&self) -> bool {
+        lock(&self.0).at_hand
+    }
+
+    fn read_page_now(
+        &mut self,
+        pid: u16,
+        va: u64,
+        take: &mut dyn FnMut(&Page) -> bool,
+    ) -> Result<bool, TransportError> {
+        let mut component = lock(&self.0);
+        component.check_plug()?;
+        let Some(page) = component.page_at_hand(pid, va) else { return Ok(false) };
+        // Not locked: what takes the page may be a test that looks at the component.
+        drop(component);
+        let taken = take(&page);
+        let mut component = lock(&self.0);
+        if taken {
+            component.submissions += 1;
+            component.page_reads += 1;
+            component.reads_at_hand += 1;
+            component.watch(&Submission { id: 0, pid, va, work: Work::ReadPage });
+        }
+        Ok(taken)
+    }
+
+    fn write_page_now(&mut self, pid: u16, va: u64, page: &Page) -> Result<bool, TransportError> {
+        let mut component = lock(&self.0);
+        component.check_plug()?;
+        Ok(component.write_at_hand(pid, va, page))
     }
 
     fn mailbox(&mut self, command: &Command) -> Result<MailboxReply, TransportError> {
