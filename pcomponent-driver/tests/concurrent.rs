@@ -5,10 +5,11 @@ mod common;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{caches, component, describe, lock};
-use pcomponent_driver::config::{Associativity, CacheConfig, ExCacheConfig};
-use pcomponent_driver::{CacheStats, RemoteMemory, RemoteSlice};
+use pcomponent_driver::config::{Associativity, CacheConfig, DirtyTracking, ExCacheConfig};
+use pcomponent_driver::{AllocOptions, CacheStats, MemoryError, RemoteMemory, RemoteSlice};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
+use splitmem_abi::mailbox::Permission;
 
 const THREADS: usize = 4;
 const PAGES: usize = 12;
@@ -202,4 +203,29 @@ fn pages_at_hand_take_no_orders() {
     assert!(component.writes_at_hand > stats.evictions_dirty / 2, "{stats:?}");
     let timed: u64 = stats.miss_ns.iter().sum();
     assert!(timed > stats.misses / 2, "{timed} of {stats:?}");
+}
+
+/// At hand or not, what is read-only is not written, and of a page whose lines are tracked only those
+/// that were written are written back.
+#[test]
+fn pages_at_hand_are_under_the_same_rules() {
+    let (sim, handle) = component(1, 5);
+    let config = ExCacheConfig::with_bytes(8 * 4096)
+        .associativity(Associativity::Ways(8))
+        .zero_fill(false)
+        .dirty(DirtyTracking::Line);
+    let memory = RemoteMemory::connect(sim.at_hand(true), 1, config).unwrap();
+    let read_only = AllocOptions { permission: Permission::RO, ..AllocOptions::default() };
+    let pages = memory.alloc_with::<u64>(64 * 512, read_only).unwrap();
+    for page in 0..64 {
+        let error = pages.set(page * 512, 1).unwrap_err();
+        assert!(matches!(error, MemoryError::NoPermission { pid: 1, .. }), "{error}");
+    }
+    assert!(pages.iter().all(|word| word.unwrap() == 0));
+    let lines = memory.alloc::<u64>(64 * 512).unwrap();
+    (0..64).for_each(|page| lines.set(page * 512 + page * 8, 1).unwrap());
+    memory.flush().unwrap();
+    let component = lock(&handle);
+    assert!(component.reads_at_hand > 64);
+    assert_eq!((component.page_writes, component.line_writes), (0, 64));
 }

@@ -118,7 +118,10 @@ pub fn run(
     more: &[&str],
     interrupt: &Interrupt,
 ) -> Result<Map<String, Value>, Missing> {
-    back_memory((sizes.bytes + sizes.local) as usize, interrupt).map_err(Missing::Stop)?;
+    if matches!(way, Way::Explicit | Way::Transparent | Way::Floor) {
+        // The others have all their memory once it is filled.
+        back_memory((sizes.bytes + sizes.local) as usize, interrupt).map_err(Missing::Stop)?;
+    }
     let kernel = std::env::current_exe().map_err(Unavailable::io(Path::new("/proc/self/exe")))?;
     let scratch = tempfile::Builder::new().prefix("splitmem-bench-").tempdir_in(folder);
     let scratch = scratch.map_err(Unavailable::io(folder))?;

@@ -6,8 +6,10 @@
 //! tell. What has more to it (a page that is on its way out, zeros, no page that may leave, an error) is
 //! left as it is, for [`super::fault`].
 //!
-//! Its time is the copy of the page, as far as the rest can be had beside it: so it has as few locked
-//! instructions as it can, because each waits until all that was stored before has reached the cache.
+//! Its time is that of the copy, if nothing keeps the processor from going ahead: the lines of a page take
+//! as long to come as the whole rest, and until they are there the next miss can be under way. So what
+//! would make it wait is kept off this path: as a rule no look at the clock, two locks, events counted in
+//! the thread's own words, and the words of those who leave looked at side by side.
 
 use std::sync::Arc;
 use std::time::Instant;

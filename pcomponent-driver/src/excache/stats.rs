@@ -78,7 +78,8 @@ macro_rules! events {
             /// Demand fetches by their duration in component cycles, where the backend counts them:
             /// bin b counts 2^b to 2^(b+1)-1.
             pub miss_cycles: Vec<u64>,
-            /// Accesses that had to wait or fetch, by their duration in nanoseconds, binned likewise.
+            /// Accesses that had to wait or fetch, by their duration in nanoseconds, binned likewise. Of
+            /// those that found their page in this process one in 64 is timed, and counted for them all.
             pub miss_ns: Vec<u64>,
             /// The time series, if one was asked for.
             pub samples: Vec<Sample>,
