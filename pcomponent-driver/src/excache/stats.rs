@@ -79,7 +79,8 @@ macro_rules! events {
             /// bin b counts 2^b to 2^(b+1)-1.
             pub miss_cycles: Vec<u64>,
             /// Accesses that had to wait or fetch, by their duration in nanoseconds, binned likewise. Of
-            /// those that found their page in this process one in 64 is timed, and counted for them all.
+            /// those that found their page in this process the first are timed, and then one in 128, which
+            /// counts for them all.
             pub miss_ns: Vec<u64>,
             /// The time series, if one was asked for.
             pub samples: Vec<Sample>,
@@ -171,8 +172,8 @@ pub struct Sample {
     pub misses: u64,
 }
 
-/// Of so many misses that are done at once, one is timed.
-const TIMED: u64 = 64;
+/// So many misses that are done at once are timed, and after them one of so many.
+const TIMED: u64 = 128;
 
 /// Bins of the duration histograms.
 const BINS: usize = 40;
@@ -323,14 +324,14 @@ impl Stats {
         self.add(|events| &events.miss_ns_total, accesses.wrapping_mul(ns));
     }
 
-    /// For how many misses one that is done at once now stands if it is timed, which the first and every
-    /// so manyth of a thread are: for itself and those since the last one. To look at the clock twice
-    /// makes such a miss take half as long again: the processor finishes first what it has begun, where
-    /// otherwise the next miss is under way while the page of this one comes.
+    /// For how many misses one that is done at once now stands if it is timed, as the first ones of a
+    /// thread are, and then every so manyth, for itself and those since the last one. To look at the
+    /// clock twice makes such a miss take half as long again: the processor finishes first what it has
+    /// begun, where otherwise the next miss is under way while the page of this one comes.
     pub fn at_hand_timed(&self) -> Option<u64> {
         match self.shard(SHARD.get()).at_hand.load(Ordering::Relaxed) {
-            0 => Some(1),
-            done => (done % TIMED == 0).then_some(TIMED),
+            0..TIMED => Some(1),
+            done => ((done + 1) % TIMED == 0).then_some(TIMED),
         }
     }
 
