@@ -7,7 +7,8 @@
 //!
 //! A **miss** ([`fault`]) takes the lock of the page's set, finds a frame, and hands the fetch, the
 //! prefetches it led to and the write-backs it made necessary to the link in one batch. Then it waits,
-//! driving the link, without any lock.
+//! driving the link, without any lock. Where the transport has pages in this process, a miss is done
+//! in one go instead ([`at_hand`]).
 //!
 //! # What keeps a page from being fetched stale
 //! A page that was written and left its frame is in one of two places until the component has
